@@ -1,0 +1,79 @@
+//! What the operator's vocabulary needs from the process around the broker; `daemon` provides it.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+/// The process the broker lives in.
+pub trait Host: Send + Sync + 'static {
+    /// Who and where it is.
+    fn about(&self) -> About;
+
+    /// Reads the configuration again and applies what can change live.
+    ///
+    /// # Errors
+    /// The configuration is not valid; the old one stays in force.
+    fn reload(&self) -> Result<Reloaded, Problem>;
+
+    /// Begins an orderly stop; returns at once.
+    fn stop(&self);
+
+    /// The log filter in force, e.g. `info`.
+    fn log_level(&self) -> String;
+
+    /// Changes the log filter until the next restart.
+    ///
+    /// # Errors
+    /// Not a level.
+    fn set_log_level(&self, level: &str) -> Result<(), Problem>;
+
+    /// The live log, one rendered line each; slow readers lose lines, never slow the broker.
+    fn watch_log(&self) -> broadcast::Receiver<std::sync::Arc<str>>;
+}
+
+/// Who and where the daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of the running program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// `systemd:mqttd.service`, `daemon`, `foreground`, `console` or `container`.
+    pub managed_by: String,
+    /// Seconds since the start.
+    pub uptime_secs: u64,
+    /// When it started, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// The main configuration file (it may be absent with `--home`).
+    pub config_file: String,
+    /// Whether the files differ from what is in force.
+    pub config_changed: bool,
+    /// Where data lives.
+    pub data_dir: String,
+    /// Open files allowed.
+    pub open_files_max: u64,
+    /// Connections possible under that limit.
+    pub connections_max: u64,
+    /// Resident memory, bytes.
+    pub resident_bytes: u64,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Keys whose new value is in force.
+    pub applied: Vec<String>,
+    /// Keys that need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// An error told to an operator: a stable code, what happened, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// Stable, listed in mqttd(8), e.g. `address_in_use`.
+    pub code: String,
+    /// One line: what, where, why.
+    pub message: String,
+    /// The way out, if there is one to name.
+    pub hint: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! The machine room: threads, sockets, the clock, mailboxes, the lobby.

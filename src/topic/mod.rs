@@ -1,0 +1,11 @@
+//! Topic Names and Topic Filters: their rules, and the two trees that match one against the other.
+
+mod filter;
+mod index;
+mod name;
+mod trie;
+
+pub use filter::{TopicFilter, TopicFilterError};
+pub use index::Index;
+pub use name::{TopicName, TopicNameError};
+pub use trie::Trie;

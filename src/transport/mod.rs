@@ -1,0 +1,1 @@
+//! Bytes in, bytes out: listeners and streams. This room does not know MQTT.
