@@ -3,10 +3,16 @@
 //! Packets, letters from other shards and the time go in; bytes per connection, letters, and
 //! events come out, through the [`Trays`]. A shard never waits, reads a clock or knows a socket.
 
+mod stats;
+mod view;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::codec::{Connect, ReasonCode, Version};
+use crate::codec::{Connect, QoS, ReasonCode, Version};
+
+pub use stats::Stats;
+pub use view::{ClientView, RetainedView, SubscriptionView};
 
 /// The time, told by the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +133,25 @@ impl Commons {
         todo!()
     }
 
+    /// Retained messages whose topic matches `filter`, in topic order, `max` at most.
+    #[must_use]
+    pub fn retained(&self, filter: &str, max: usize) -> Vec<RetainedView> {
+        let _ = (filter, max);
+        todo!()
+    }
+
+    /// Deletes the retained message of a topic; `false` when there is none.
+    pub fn forget_retained(&self, topic: &str) -> bool {
+        let _ = topic;
+        todo!()
+    }
+
+    /// Counters and gauges of what is shared (subscriptions, retained messages, memory).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
     /// Puts new limits in force.
     pub fn set_limits(&self, limits: Limits) {
         let _ = limits;
@@ -225,7 +250,9 @@ impl Shard {
     #[must_use]
     pub fn new(number: u16, commons: Arc<Commons>) -> Self {
         let _ = (number, commons);
-        Self { trays: Trays::default() }
+        Self {
+            trays: Trays::default(),
+        }
     }
 
     /// Lets a client in: takeover, resume, CONNACK. The caller puts the socket under the id
@@ -282,5 +309,51 @@ impl Shard {
     /// The out-trays.
     pub fn trays(&mut self) -> &mut Trays {
         &mut self.trays
+    }
+
+    /// Clients of this shard in the order of their identifiers, after `after`, `max` at most.
+    #[must_use]
+    pub fn clients(&self, after: Option<&str>, max: usize) -> Vec<ClientView> {
+        let _ = (after, max);
+        todo!()
+    }
+
+    /// One client.
+    #[must_use]
+    pub fn client(&self, client_id: &str) -> Option<ClientView> {
+        let _ = client_id;
+        todo!()
+    }
+
+    /// The subscriptions of one client, in the order of their filters.
+    #[must_use]
+    pub fn subscriptions(&self, client_id: &str) -> Vec<SubscriptionView> {
+        let _ = client_id;
+        todo!()
+    }
+
+    /// Ends a client's connection (DISCONNECT 0x98 for 5.0); `false` when it is not connected.
+    pub fn kick(&mut self, client_id: &str, now: Now) -> bool {
+        let _ = (client_id, now);
+        todo!()
+    }
+
+    /// Publishes in the server's own name; returns the number of sessions it matched.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+        now: Now,
+    ) -> usize {
+        let _ = (topic, payload, qos, retain, now);
+        todo!()
+    }
+
+    /// Counters and gauges of this shard.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::default()
     }
 }

@@ -23,7 +23,11 @@ impl<'a> TopicFilter<'a> {
     /// # Errors
     /// Empty, too long, misplaced wildcard, NUL, or a malformed `$share`.
     pub fn parse(text: &'a str) -> Result<Self, TopicFilterError> {
-        Ok(Self { text, share: None, filter: text })
+        Ok(Self {
+            text,
+            share: None,
+            filter: text,
+        })
     }
 
     /// The whole text, `$share/…` included: what identifies a subscription.

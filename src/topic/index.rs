@@ -8,7 +8,9 @@ pub struct Index<V> {
 
 impl<V> Default for Index<V> {
     fn default() -> Self {
-        Self { _values: Vec::new() }
+        Self {
+            _values: Vec::new(),
+        }
     }
 }
 

@@ -8,7 +8,9 @@ pub struct Trie<V> {
 
 impl<V> Default for Trie<V> {
     fn default() -> Self {
-        Self { _values: Vec::new() }
+        Self {
+            _values: Vec::new(),
+        }
     }
 }
 
