@@ -1,0 +1,162 @@
+//! What the command needs from the process that holds a broker: the only way from here to a boot.
+//!
+//! `daemon` implements [`Boot`], `main.rs` hands it to [`super::run`]. Nothing here boots, forks,
+//! reads a configuration or opens a port.
+
+use std::time::Duration;
+
+use crate::admin::Problem;
+use crate::control::Place;
+
+/// Boots brokers and looks at what a boot would need.
+///
+/// Every method takes absolute paths only and prints nothing; what is to be told comes back.
+pub trait Boot {
+    /// Runs the broker in this process until a signal or a `stop` over the control socket ends it.
+    /// Blocks. Logs go where the configuration says (stderr by default).
+    ///
+    /// # Errors
+    /// Why it did not start, or what made it stop other than a request.
+    fn foreground(&self, place: &Place, options: &BootOptions) -> Result<(), Failure>;
+
+    /// Boots the broker in this process, on threads of its own, and returns when every listener
+    /// and the control socket accept. Nothing is written to the terminal afterwards: the console
+    /// talks to it through the control socket and shows the log from there.
+    ///
+    /// # Errors
+    /// Why it did not start; nothing is left running.
+    fn console(&self, place: &Place, options: &BootOptions) -> Result<Box<dyn Running>, Failure>;
+
+    /// Starts a broker in the background and returns when every listener and the control socket
+    /// accept. Called before this process has a second thread. The new process keeps none of the
+    /// caller's descriptors, has a session of its own and `/` as its directory.
+    ///
+    /// `wait` is extended while the child reports progress; when it is over, the child is stopped.
+    ///
+    /// # Errors
+    /// The child's own reason; nothing is left running.
+    fn spawn(
+        &self,
+        place: &Place,
+        options: &BootOptions,
+        wait: Duration,
+    ) -> Result<Spawned, Failure>;
+
+    /// Reads the configuration of `place` and checks it: syntax, keys, values, files it names.
+    ///
+    /// # Errors
+    /// With [`Exit::Config`]; the first error is the problem, the others are in `details`.
+    fn check_config(&self, place: &Place) -> Result<Checked, Failure>;
+
+    /// Why a start would fail now, as seen with this caller's rights: a configuration error, a
+    /// port in use with the program and pid that hold it, a directory not accessible. `None` when
+    /// nothing speaks against it. Used to explain a failure that another process (systemd) met.
+    fn diagnose(&self, place: &Place) -> Option<Failure>;
+}
+
+/// A broker that runs in this process.
+pub trait Running {
+    /// Process id shown to the operator; this process.
+    fn pid(&self) -> u32;
+
+    /// Stops it in order and returns when it is gone. Blocks.
+    ///
+    /// # Errors
+    /// What could not be ended in order.
+    fn stop(self: Box<Self>) -> Result<(), Failure>;
+}
+
+/// What the command line adds to the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootOptions {
+    /// `--user NAME`: the user to run as instead of the configured one; `root` allows staying root.
+    pub user: Option<String>,
+}
+
+/// What [`Boot::spawn`] found or made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spawned {
+    /// A new daemon accepts connections.
+    Started {
+        /// Its process id.
+        pid: u32,
+    },
+    /// Another process holds the lock of this instance; it may still be starting.
+    AlreadyRunning {
+        /// Its process id, if known.
+        pid: Option<u32>,
+    },
+}
+
+/// A configuration without errors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The files read, in order of precedence (the last wins).
+    pub files: Vec<String>,
+    /// What is valid and still looks wrong, one line each.
+    pub warnings: Vec<String>,
+    /// The effective configuration as TOML, defaults included, secrets replaced by `***`.
+    pub dump: String,
+}
+
+/// An error that ends the command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Failure {
+    /// Exit code of the process.
+    pub exit: Exit,
+    /// What happened and the way out.
+    pub problem: Problem,
+    /// More lines for the operator: further configuration errors, the daemon's last log lines.
+    pub details: Vec<String>,
+}
+
+/// Exit codes of `mqttd` (mqttd(8), "Exit status"; the numbers are those of LSB init scripts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or already so.
+    Done = 0,
+    /// Failed. From `status` and `ping`: dead, but its pid file is left.
+    Failed = 1,
+    /// Wrong use of the command line.
+    Usage = 2,
+    /// From `status` and `ping`: not running.
+    Stopped = 3,
+    /// Not permitted. From `status` and `ping`: unknown.
+    Permission = 4,
+    /// The configuration is invalid or missing.
+    Config = 6,
+    /// Not running, and the verb needs a running daemon.
+    NotRunning = 7,
+}
+
+impl Failure {
+    /// A failure without hint or details.
+    #[must_use]
+    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            problem: Problem {
+                code: code.to_owned(),
+                message: message.into(),
+                hint: None,
+            },
+            details: Vec::new(),
+        }
+    }
+
+    /// The same with the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with more lines.
+    #[must_use]
+    pub fn details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+}
