@@ -1,0 +1,93 @@
+//! Clock, limits of this process, and what `/proc` says of the broker's.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// The one reading of the clock in the generator.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of its own, without the server's clock"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+pub(crate) fn since(start: Instant) -> Duration {
+    now().saturating_duration_since(start)
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// As many open files as allowed, and timers that fire when they are due.
+pub(crate) fn prepare() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        eprintln!("load: open files stay limited: {error}");
+    }
+    if let Err(error) = prctl::set_timerslack(1_000) {
+        eprintln!("load: timers stay coarse: {error}");
+    }
+}
+
+/// The broker's process, when it was named.
+pub(crate) struct Broker {
+    pid: Option<u64>,
+}
+
+/// Memory of a process, KiB.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
+    pub(crate) peak: u64,
+}
+
+impl Broker {
+    pub(crate) const fn new(pid: Option<u64>) -> Self {
+        Self { pid }
+    }
+
+    /// User and system time so far, seconds; 0 without `--pid`.
+    pub(crate) fn cpu_secs(&self) -> f64 {
+        self.pid.map_or(0.0, |pid| cpu_secs(&pid.to_string()))
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        let Some(pid) = self.pid else {
+            return Memory::default();
+        };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let number = line.and_then(|line| line.split_whitespace().nth(1));
+            number.and_then(|number| number.parse().ok()).unwrap_or(0)
+        };
+        Memory {
+            resident: field("VmRSS:"),
+            peak: field("VmHWM:"),
+        }
+    }
+}
+
+/// The generator's own.
+pub(crate) fn own_cpu_secs() -> f64 {
+    cpu_secs("self")
+}
+
+/// utime and stime of `/proc/PID/stat` (proc_pid_stat(5)), in seconds; ticks are 1/100 s for every
+/// Linux user space (USER_HZ).
+fn cpu_secs(pid: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The command in parentheses may hold anything; the fields after it are numbers.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
