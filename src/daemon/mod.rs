@@ -1,1 +1,4 @@
 //! The process: configuration, privileges, logging, signals, systemd.
+
+pub mod config;
+mod machine;

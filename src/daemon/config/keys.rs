@@ -1,0 +1,282 @@
+//! The table of keys: every key of the configuration with its kind, default, reason and place.
+//!
+//! To add a key, add a line here and a field it is put in. Its reading, its text in the shipped
+//! file, its entry in mqttd.toml(5) and its part in `mqttd reload` follow.
+
+use super::schema::{Applies, Key, Section};
+use super::value::{Kind, Value};
+use super::{Anonymous, LogFormat, LogLevel, LogTarget};
+
+const OPEN: u64 = u32::MAX as u64;
+
+pub(super) static SECTIONS: &[Section] = &[
+    Section {
+        path: "",
+        doc: "Who may connect.",
+    },
+    Section {
+        path: "listener.tcp",
+        doc: "Where MQTT is served over plain TCP.",
+    },
+    Section {
+        path: "limits",
+        doc: "Bounds of the whole broker and of each connection. What is refused or dropped because of one of them is counted in `mqttd stats`.",
+    },
+    Section {
+        path: "session",
+        doc: "Bounds of one session: what the broker keeps for one client.",
+    },
+    Section {
+        path: "log",
+        doc: "What is logged, how, and where to.",
+    },
+    Section {
+        path: "server",
+        doc: "The process.",
+    },
+];
+
+pub(super) static KEYS: &[Key] = &[
+    Key {
+        path: "anonymous",
+        kind: Kind::Word(Anonymous::WORDS),
+        default: "\"private\"",
+        applies: Applies::OnReload,
+        doc: "Whether a client without credentials is served. \"private\": only when it connects from a private address (loopback, RFC 1918, RFC 4193, link-local, 100.64.0.0/10), so that the first minutes on a local network work and the Internet is kept out. \"never\": not at all. \"always\": from everywhere; only for a network that is closed by other means. A TCP proxy on this machine or network makes every client look private: behind one, use \"never\".",
+        put: |config, value| config.anonymous = Anonymous::of(value),
+    },
+    Key {
+        path: "listener.tcp.address",
+        kind: Kind::Addresses,
+        default: "[\"0.0.0.0:1883\", \"[::]:1883\"]",
+        applies: Applies::OnRestart,
+        doc: "Addresses with ports, IPv6 addresses in brackets. \"0.0.0.0\" and \"[::]\" stand for all IPv4 and all IPv6 addresses of the machine. 1883 is the port registered for MQTT.",
+        put: |config, value| {
+            if let Value::Addresses(addresses) = value {
+                config.tcp.clone_from(addresses);
+            }
+        },
+    },
+    Key {
+        path: "limits.packet_bytes_max",
+        kind: Kind::Bytes(1 << 10, 256 << 20),
+        default: "\"16MiB\"",
+        applies: Applies::OnReload,
+        doc: "Largest MQTT packet accepted; a client that sends a larger one is disconnected. Enough for pictures and firmware; one packet must fit into memory as a whole. 256 MiB is the largest the standard knows.",
+        put: |config, value| config.limits.packet_bytes_max = value.number(),
+    },
+    Key {
+        path: "limits.receive_maximum",
+        kind: Kind::Number(1, 65_535),
+        default: "1024",
+        applies: Applies::OnReload,
+        doc: "QoS 1 and QoS 2 messages that one client may send before the first of them is acknowledged. Keeps a fast publisher busy over a slow network and bounds what is remembered of it.",
+        put: |config, value| config.limits.receive_maximum = value.number(),
+    },
+    Key {
+        path: "limits.topic_alias_maximum",
+        kind: Kind::Number(0, 65_535),
+        default: "64",
+        applies: Applies::OnReload,
+        doc: "Topic aliases that one MQTT 5.0 client may use; each holds one topic name in memory. 0 forbids them.",
+        put: |config, value| config.limits.topic_alias_maximum = value.number(),
+    },
+    Key {
+        path: "limits.keep_alive_secs_max",
+        kind: Kind::Number(10, 65_535),
+        default: "65535",
+        applies: Applies::OnReload,
+        doc: "Longest Keep Alive, in seconds. An MQTT 5.0 client that asks for a longer one, or for none, is told to use this one. The default is the longest there is: clients choose. A smaller one finds dead connections sooner.",
+        put: |config, value| config.limits.keep_alive_secs_max = value.number(),
+    },
+    Key {
+        path: "limits.topic_levels_max",
+        kind: Kind::Number(1, 65_535),
+        default: "128",
+        applies: Applies::OnReload,
+        doc: "Levels of a topic name or filter (the parts between slashes). Nobody needs as many; a limit keeps the cost of one lookup in bounds.",
+        put: |config, value| config.limits.topic_levels_max = value.number(),
+    },
+    Key {
+        path: "limits.subscriptions_max",
+        kind: Kind::Number(1, OPEN),
+        default: "10000",
+        applies: Applies::OnReload,
+        doc: "Subscriptions of one session. Bridges and collectors have hundreds; a client that makes them in a loop by mistake stops here.",
+        put: |config, value| config.limits.subscriptions_max = value.number(),
+    },
+    Key {
+        path: "limits.retained_messages_max",
+        kind: Kind::Number(1, OPEN),
+        default: "1000000",
+        applies: Applies::OnReload,
+        doc: "Retained messages of the whole broker; one more topic is then not retained, and counted. Their bytes are bounded by memory_bytes_max too.",
+        put: |config, value| config.limits.retained_messages_max = value.number(),
+    },
+    Key {
+        path: "limits.sessions_max",
+        kind: Kind::Number(1, OPEN),
+        default: "1000000",
+        applies: Applies::OnReload,
+        doc: "Sessions of the whole broker, connected or not. Clients that take a new client identifier each time leave sessions behind; they end here.",
+        put: |config, value| config.limits.sessions_max = value.number(),
+    },
+    Key {
+        path: "limits.connections_max",
+        kind: Kind::Number(1, OPEN),
+        default: "100000",
+        applies: Applies::OnReload,
+        doc: "Client connections at once. Each needs an open file: the smaller of this and what LimitNOFILE= of the unit (ulimit -n) leaves is in force, and `mqttd status` shows it.",
+        put: |config, value| config.connections_max = value.number(),
+    },
+    Key {
+        path: "limits.connecting_max",
+        kind: Kind::Number(1, OPEN),
+        default: "4096",
+        applies: Applies::OnReload,
+        doc: "Connections at once that have not sent their CONNECT yet. High enough for all clients that come back after a restart, low enough that connections which never speak cost little.",
+        put: |config, value| config.connecting_max = value.number(),
+    },
+    Key {
+        path: "limits.connect_timeout_secs",
+        kind: Kind::Number(1, 600),
+        default: "10",
+        applies: Applies::OnReload,
+        doc: "Seconds from the connection to the complete CONNECT. Enough for the slowest radio link; whoever is silent for longer is disconnected.",
+        put: |config, value| config.connect_timeout_secs = value.number(),
+    },
+    Key {
+        path: "limits.memory_bytes_max",
+        kind: Kind::BytesOrAuto(16 << 20, 1 << 50),
+        default: "\"auto\"",
+        applies: Applies::OnReload,
+        doc: "Memory of all queues, unsent bytes and retained messages together; above it messages are refused or dropped, and counted. \"auto\" is a quarter of the memory of the machine (or of the memory limit of its container or unit), and at least 64 MiB, so that the broker never pushes other programs out.",
+        put: |config, value| {
+            config.limits.memory_bytes_max = if *value == Value::Auto {
+                crate::daemon::machine::memory_share_bytes()
+            } else {
+                value.number()
+            };
+        },
+    },
+    Key {
+        path: "limits.outbox_bytes_max",
+        kind: Kind::Bytes(4 << 10, 256 << 20),
+        default: "\"256KiB\"",
+        applies: Applies::OnReload,
+        doc: "Unsent bytes of one connection above which further messages wait in the queue of its session. Covers what a fast network has under way.",
+        put: |config, value| config.limits.outbox_bytes_max = value.number(),
+    },
+    Key {
+        path: "session.inflight_max",
+        kind: Kind::Number(1, 65_535),
+        default: "1024",
+        applies: Applies::OnReload,
+        doc: "QoS 1 and QoS 2 messages sent to one client and not yet acknowledged; an MQTT 5.0 client may ask for fewer. Further ones wait in the queue.",
+        put: |config, value| config.limits.inflight_max = value.number(),
+    },
+    Key {
+        path: "session.queue_messages_max",
+        kind: Kind::Number(1, OPEN),
+        default: "10000",
+        applies: Applies::OnReload,
+        doc: "Messages that wait for one client that is slow or away. When the queue is full, new messages for this client are dropped, and counted.",
+        put: |config, value| config.limits.queue_messages_max = value.number(),
+    },
+    Key {
+        path: "session.queue_bytes_max",
+        kind: Kind::Bytes(1 << 10, 1 << 50),
+        default: "\"16MiB\"",
+        applies: Applies::OnReload,
+        doc: "Bytes that wait for one client that is slow or away.",
+        put: |config, value| config.limits.queue_bytes_max = value.number(),
+    },
+    Key {
+        path: "session.expiry_secs_max",
+        kind: Kind::Number(0, OPEN),
+        default: "2592000",
+        applies: Applies::OnReload,
+        doc: "How long the session of a client that is away is kept, in seconds; an MQTT 5.0 client may ask for less. The default is 30 days: what is forgotten goes some day, what is on holiday does not. 4294967295 keeps sessions for ever.",
+        put: |config, value| config.limits.session_expiry_secs_max = value.number(),
+    },
+    Key {
+        path: "log.level",
+        kind: Kind::Word(LogLevel::WORDS),
+        default: "\"info\"",
+        applies: Applies::OnReload,
+        doc: "The least important events that are logged. \"info\" tells of every client that comes and goes; \"warn\" only of what somebody should look at; \"debug\" explains the protocol packet by packet. `mqttd log level` changes it until the next restart or reload.",
+        put: |config, value| config.log.level = LogLevel::of(value),
+    },
+    Key {
+        path: "log.format",
+        kind: Kind::Word(LogFormat::WORDS),
+        default: "\"human\"",
+        applies: Applies::OnRestart,
+        doc: "\"human\": one line an event, time, level, what happened, then name=value. \"json\": one JSON object an event. The journal always gets fields.",
+        put: |config, value| config.log.format = LogFormat::of(value),
+    },
+    Key {
+        path: "log.target",
+        kind: Kind::Word(LogTarget::WORDS),
+        default: "\"auto\"",
+        applies: Applies::OnRestart,
+        doc: "Where the log goes. \"auto\": to the journal under systemd, to stderr in the foreground, and from `mqttd start` without systemd to syslog, or to the file when there is no syslog or with --home.",
+        put: |config, value| config.log.target = LogTarget::of(value),
+    },
+    Key {
+        path: "log.file",
+        kind: Kind::Text,
+        default: "\"mqttd.log\"",
+        applies: Applies::OnRestart,
+        doc: "The file for target = \"file\". A relative path is below the log directory, /var/log/mqttd (DIR/log with --home DIR).",
+        put: |config, value| {
+            if let Value::Text(text) = value {
+                config.log.file = text.into();
+            }
+        },
+    },
+    Key {
+        path: "log.file_bytes_max",
+        kind: Kind::Bytes(64 << 10, 1 << 40),
+        default: "\"10MiB\"",
+        applies: Applies::OnRestart,
+        doc: "Size at which the file is renamed to FILE.1 (FILE.1 to FILE.2 …) and begun anew.",
+        put: |config, value| config.log.file_bytes_max = value.number(),
+    },
+    Key {
+        path: "log.files_max",
+        kind: Kind::Number(0, 1000),
+        default: "5",
+        applies: Applies::OnRestart,
+        doc: "Renamed files that are kept. With the defaults the log takes 60 MiB at most.",
+        put: |config, value| config.log.files_max = value.number(),
+    },
+    Key {
+        path: "server.shards",
+        kind: Kind::Number(0, 1024),
+        default: "0",
+        applies: Applies::OnRestart,
+        doc: "Threads that serve clients. 0: as many as there are processors.",
+        put: |config, value| config.shards = value.number(),
+    },
+    Key {
+        path: "server.user",
+        kind: Kind::Text,
+        default: "\"mqttd\"",
+        applies: Applies::OnRestart,
+        doc: "The user that a broker started by root without systemd becomes, once its ports are open. Under systemd, User= of the unit decides.",
+        put: |config, value| {
+            if let Value::Text(text) = value {
+                config.user.clone_from(text);
+            }
+        },
+    },
+    Key {
+        path: "server.stop_timeout_secs",
+        kind: Kind::Number(1, 600),
+        default: "10",
+        applies: Applies::OnReload,
+        doc: "Seconds that clients get at a stop to take what is already on its way to them.",
+        put: |config, value| config.stop_timeout_secs = value.number(),
+    },
+];

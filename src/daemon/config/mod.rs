@@ -1,0 +1,224 @@
+//! The configuration: `mqttd.toml` and `conf.d/*.toml` beside it.
+//!
+//! [`load`] reads, checks and merges the files; what it gives is complete and valid. Called at the
+//! start, by `mqttd reload` and `mqttd check-config`. Nothing here acts on the values.
+
+mod check;
+mod diff;
+mod document;
+mod file;
+mod keys;
+mod read;
+mod schema;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod value;
+mod words;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use check::warnings;
+pub use diff::diff;
+pub use document::{dump, manual, shipped};
+pub use file::load;
+pub use schema::{Applies, Key, Section, keys, keys_of, sections};
+pub use value::{Kind, Value};
+pub use words::{Anonymous, LogFormat, LogLevel, LogTarget};
+
+use crate::broker::Limits;
+
+/// A complete, valid configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Who needs no credentials.
+    pub anonymous: Anonymous,
+    /// Addresses of the TCP listener.
+    pub tcp: Vec<SocketAddr>,
+    /// Bounds the broker keeps.
+    pub limits: Limits,
+    /// Client connections at once.
+    pub connections_max: u64,
+    /// Connections at once without a complete CONNECT.
+    pub connecting_max: usize,
+    /// Seconds from the connection to the complete CONNECT.
+    pub connect_timeout_secs: u64,
+    /// The log.
+    pub log: LogConfig,
+    /// Shards; 0 = as many as processors.
+    pub shards: usize,
+    /// The user to become.
+    pub user: String,
+    /// Seconds clients get at a stop.
+    pub stop_timeout_secs: u64,
+}
+
+/// What is logged, how, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least important events that are logged.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Where lines go.
+    pub target: LogTarget,
+    /// The file, relative to the log directory.
+    pub file: PathBuf,
+    /// Size at which the file is renamed, bytes.
+    pub file_bytes_max: u64,
+    /// Renamed files that are kept.
+    pub files_max: usize,
+}
+
+/// A complete configuration and where each value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The values in their places.
+    pub config: Config,
+    /// One for each key, in the order of [`keys`].
+    pub settings: Vec<Setting>,
+    /// The files read, in order of precedence (the last wins).
+    pub files: Vec<PathBuf>,
+    /// Changes when a file changes.
+    pub digest: u64,
+}
+
+/// The value of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// What is in force.
+    pub value: Value,
+    /// Where it stands; `None` = the default.
+    pub origin: Option<Origin>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// An error in the configuration: `file:line:column: key: what; hint`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line and column, from 1; `None` when the file as a whole is meant.
+    pub place: Option<(usize, usize)>,
+    /// The key, if one is meant.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// The way out.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+impl ConfigError {
+    /// Everything but the hint, on one line.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut message = self.file.display().to_string();
+        if let Some((line, column)) = self.place {
+            message += &format!(":{line}:{column}");
+        }
+        if let Some(key) = &self.key {
+            message += &format!(": {key}");
+        }
+        format!("{message}: {}", self.what)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message())?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Loaded {
+    /// What an empty file gives.
+    #[must_use]
+    pub fn defaults() -> Self {
+        let settings = keys().iter().map(|key| Setting {
+            value: key.default_value(),
+            origin: None,
+        });
+        Self::from_settings(settings.collect(), Vec::new(), 0)
+    }
+
+    fn from_settings(settings: Vec<Setting>, files: Vec<PathBuf>, digest: u64) -> Self {
+        let mut config = Config::blank();
+        for (key, setting) in keys().iter().zip(&settings) {
+            (key.put)(&mut config, &setting.value);
+        }
+        Self {
+            config,
+            settings,
+            files,
+            digest,
+        }
+    }
+
+    /// Where the value of a key stands, if not by default.
+    #[must_use]
+    pub fn origin(&self, path: &str) -> Option<&Origin> {
+        let setting = self.settings.get(schema::index_of(path)?)?;
+        setting.origin.as_ref()
+    }
+}
+
+impl Config {
+    /// What every key's `put` is applied to; the table fills each field.
+    fn blank() -> Self {
+        Self {
+            anonymous: Anonymous::Private,
+            tcp: Vec::new(),
+            limits: Limits {
+                packet_bytes_max: 0,
+                receive_maximum: 0,
+                topic_alias_maximum: 0,
+                keep_alive_secs_max: 0,
+                topic_levels_max: 0,
+                subscriptions_max: 0,
+                inflight_max: 0,
+                queue_messages_max: 0,
+                queue_bytes_max: 0,
+                session_expiry_secs_max: 0,
+                outbox_bytes_max: 0,
+                retained_messages_max: 0,
+                sessions_max: 0,
+                memory_bytes_max: 0,
+            },
+            connections_max: 0,
+            connecting_max: 0,
+            connect_timeout_secs: 0,
+            log: LogConfig {
+                level: LogLevel::Info,
+                format: LogFormat::Human,
+                target: LogTarget::Auto,
+                file: PathBuf::new(),
+                file_bytes_max: 0,
+                files_max: 0,
+            },
+            shards: 0,
+            user: String::new(),
+            stop_timeout_secs: 0,
+        }
+    }
+}

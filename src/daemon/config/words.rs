@@ -1,0 +1,93 @@
+//! The values that are written as one of some words.
+//!
+//! Named by the table of keys; the first word of each is the one taken where nothing else fits.
+
+use super::value::Value;
+
+/// Defines such a value.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$of])* $variant,)* }
+
+        impl $name {
+            /// The words, in the order of the variants.
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// By its word.
+            #[must_use]
+            pub fn named(word: &str) -> Option<Self> {
+                let index = Self::WORDS.iter().position(|known| *known == word)?;
+                Self::ALL.get(index).copied()
+            }
+
+            /// Its word.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// From a value that was read with [`Self::WORDS`].
+            pub(super) fn of(value: &Value) -> Self {
+                let Value::Word(word) = value else { return Self::ALL[0] };
+                Self::named(word).unwrap_or(Self::ALL[0])
+            }
+        }
+    };
+}
+
+words! {
+    /// Which clients need no credentials.
+    Anonymous {
+        /// Those that connect from a private address.
+        Private = "private",
+        /// None.
+        Never = "never",
+        /// All.
+        Always = "always",
+    }
+}
+
+words! {
+    /// How important an event is.
+    LogLevel {
+        /// Something failed.
+        Error = "error",
+        /// Somebody should look at it.
+        Warn = "warn",
+        /// What happens in the life of the broker and its clients.
+        Info = "info",
+        /// Why the protocol did what it did.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// How a line of the log looks.
+    LogFormat {
+        /// For people.
+        Human = "human",
+        /// For programs: one JSON object a line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// Where the log goes.
+    LogTarget {
+        /// Where it belongs, by the way the broker was started.
+        Auto = "auto",
+        /// systemd's journal.
+        Journal = "journal",
+        /// syslog.
+        Syslog = "syslog",
+        /// A file, with rotation.
+        File = "file",
+        /// Standard error.
+        Stderr = "stderr",
+    }
+}

@@ -1,0 +1,47 @@
+//! What the machine and the process are allowed: memory and open files.
+//!
+//! Called for defaults of the configuration, at the start, and by `mqttd status`. Works where
+//! most of `/proc` is hidden.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::sysinfo::sysinfo;
+
+/// Least memory the broker allows itself.
+const MEMORY_BYTES_MIN: u64 = 64 << 20;
+
+/// Open files that are not client connections: listeners, poll sets, control connections, logs.
+const FILES_RESERVED: u64 = 256;
+
+/// A quarter of the machine's memory, or of what its control group may use; 64 MiB at least.
+pub(super) fn memory_share_bytes() -> u64 {
+    let machine = sysinfo().map_or(0, |info| info.ram_total());
+    let bytes = match cgroup_memory_bytes() {
+        Some(limit) if limit < machine => limit,
+        Some(_) | None => machine,
+    };
+    (bytes / 4).max(MEMORY_BYTES_MIN)
+}
+
+/// The smallest memory limit of this process's control group and those above it (cgroup v2).
+fn cgroup_memory_bytes() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let own = Path::new("/sys/fs/cgroup").join(own);
+    let limit = |group: PathBuf| -> Option<u64> {
+        let limit = fs::read_to_string(group.join("memory.max")).ok()?;
+        limit.trim().parse().ok()
+    };
+    let groups = own
+        .ancestors()
+        .take_while(|group| group.starts_with("/sys/fs/cgroup"));
+    groups.filter_map(|group| limit(group.to_owned())).min()
+}
+
+/// Client connections possible under the hard limit of open files.
+pub(super) fn connections_possible() -> u64 {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard);
+    files.saturating_sub(FILES_RESERVED).max(1)
+}
