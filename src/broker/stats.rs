@@ -1,5 +1,7 @@
 //! Plain counters and gauges, summed outside.
 
+use crate::session::DropReason;
+
 /// Named counters and gauges, e.g. `messages.received`, in a fixed order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -25,8 +27,80 @@ impl Stats {
         }
     }
 
+    /// One row, 0 when it is not there.
+    #[must_use]
+    pub fn value(&self, name: &str) -> u64 {
+        self.rows.iter().find(|row| row.0 == name).map_or(0, |row| row.1)
+    }
+
     /// The rows in order.
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.rows.iter().copied()
+    }
+}
+
+/// What a shard counts; indices of arrays are QoS.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) connections: u64,
+    pub(super) disconnections: u64,
+    pub(super) violations: u64,
+    pub(super) packets_received: u64,
+    pub(super) bytes_received: u64,
+    pub(super) messages_received: [u64; 3],
+    pub(super) messages_sent: [u64; 3],
+    pub(super) messages_unmatched: u64,
+    dropped_offline: u64,
+    dropped_queue_full: u64,
+    dropped_memory_full: u64,
+    dropped_packet_too_large: u64,
+    dropped_expired: u64,
+}
+
+impl Counters {
+    pub(super) const fn dropped(&mut self, reason: DropReason, count: u64) {
+        let counter = match reason {
+            DropReason::Offline => &mut self.dropped_offline,
+            DropReason::QueueFull => &mut self.dropped_queue_full,
+            DropReason::MemoryFull => &mut self.dropped_memory_full,
+            DropReason::PacketTooLarge => &mut self.dropped_packet_too_large,
+            DropReason::Expired => &mut self.dropped_expired,
+        };
+        *counter += count;
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let rows = vec![
+            ("clients.connected", 0),
+            ("connections.admitted", self.connections),
+            ("connections.ended", self.disconnections),
+            ("connections.ended.violation", self.violations),
+            ("packets.received", self.packets_received),
+            ("bytes.received", self.bytes_received),
+            ("messages.received", self.messages_received.iter().sum()),
+            ("messages.received.qos0", self.messages_received[0]),
+            ("messages.received.qos1", self.messages_received[1]),
+            ("messages.received.qos2", self.messages_received[2]),
+            ("messages.sent", self.messages_sent.iter().sum()),
+            ("messages.sent.qos0", self.messages_sent[0]),
+            ("messages.sent.qos1", self.messages_sent[1]),
+            ("messages.sent.qos2", self.messages_sent[2]),
+            ("messages.unmatched", self.messages_unmatched),
+            ("messages.dropped", self.dropped_total()),
+            ("messages.dropped.offline_qos0", self.dropped_offline),
+            ("messages.dropped.queue_full", self.dropped_queue_full),
+            ("messages.dropped.memory_full", self.dropped_memory_full),
+            ("messages.dropped.packet_too_large", self.dropped_packet_too_large),
+            ("messages.dropped.expired", self.dropped_expired),
+        ];
+        Stats { rows }
+    }
+
+    const fn dropped_total(&self) -> u64 {
+        self.dropped_offline
+            + self.dropped_queue_full
+            + self.dropped_memory_full
+            + self.dropped_packet_too_large
+            + self.dropped_expired
     }
 }

@@ -1,6 +1,8 @@
 //! CONNECT, with its Will.
 
-use super::{Properties, QoS, Version};
+use super::properties::Place;
+use super::wire::{Reader, write_binary, write_varint};
+use super::{DecodeError, Properties, QoS, Version};
 
 /// A CONNECT packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,4 +40,170 @@ pub struct Will<'a> {
     pub properties: Properties<'a>,
     /// Will Payload.
     pub payload: &'a [u8],
+}
+
+const RESERVED: u8 = 0x01;
+const CLEAN_START: u8 = 0x02;
+const WILL: u8 = 0x04;
+const WILL_RETAIN: u8 = 0x20;
+const PASSWORD: u8 = 0x40;
+const USER_NAME: u8 = 0x80;
+/// Set in the Protocol Level by bridges before 5.0.
+const BRIDGE: u8 = 0x80;
+
+impl<'a> Connect<'a> {
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let (version, bridge) = protocol(&mut reader)?;
+        let flags = reader.u8()?;
+        if flags & RESERVED != 0 {
+            return Err(DecodeError::ReservedConnectFlag);
+        }
+        if version != Version::V5 && flags & PASSWORD != 0 && flags & USER_NAME == 0 {
+            return Err(DecodeError::PasswordWithoutUserName);
+        }
+        let keep_alive_secs = reader.u16()?;
+        let properties = properties(&mut reader, version, Place::Connect)?;
+        let client_id = reader.string()?;
+        let will = Will::decode(&mut reader, flags, version)?;
+        let username = if flags & USER_NAME == 0 { None } else { Some(reader.string()?) };
+        let password = if flags & PASSWORD == 0 { None } else { Some(reader.binary()?) };
+        reader.end()?;
+        Ok(Self {
+            version,
+            bridge,
+            clean_start: flags & CLEAN_START != 0,
+            keep_alive_secs,
+            properties,
+            client_id,
+            will,
+            username,
+            password,
+        })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let mut body = Vec::new();
+        let (name, level) = match self.version {
+            Version::V31 => ("MQIsdp", 3),
+            Version::V311 => ("MQTT", 4),
+            Version::V5 => ("MQTT", 5),
+        };
+        write_binary(&mut body, name.as_bytes());
+        body.push(if self.bridge { level | BRIDGE } else { level });
+        body.push(self.flags());
+        body.extend_from_slice(&self.keep_alive_secs.to_be_bytes());
+        if self.version == Version::V5 {
+            Properties::write(Properties::EMPTY, self.properties, &mut body);
+        }
+        write_binary(&mut body, self.client_id.as_bytes());
+        if let Some(will) = &self.will {
+            if self.version == Version::V5 {
+                Properties::write(Properties::EMPTY, will.properties, &mut body);
+            }
+            write_binary(&mut body, will.topic.as_bytes());
+            write_binary(&mut body, will.payload);
+        }
+        if let Some(username) = self.username {
+            write_binary(&mut body, username.as_bytes());
+        }
+        if let Some(password) = self.password {
+            write_binary(&mut body, password);
+        }
+        out.push(0x10);
+        write_varint(out, body.len());
+        out.extend_from_slice(&body);
+    }
+
+    fn flags(&self) -> u8 {
+        let will = self.will.map_or(0, |will| {
+            WILL | (will.qos as u8) << 3 | if will.retain { WILL_RETAIN } else { 0 }
+        });
+        will | if self.clean_start { CLEAN_START } else { 0 }
+            | if self.username.is_some() { USER_NAME } else { 0 }
+            | if self.password.is_some() { PASSWORD } else { 0 }
+    }
+}
+
+/// Protocol Name and Version; the bridge bit is known before 5.0 only.
+fn protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
+    let name = reader.binary()?;
+    if name != b"MQTT" && name != b"MQIsdp" {
+        return Err(DecodeError::ProtocolNameInvalid);
+    }
+    let level = reader.u8()?;
+    match (name, level & !BRIDGE, level & BRIDGE != 0) {
+        (b"MQIsdp", 3, bridge) => Ok((Version::V31, bridge)),
+        (b"MQTT", 4, bridge) => Ok((Version::V311, bridge)),
+        (b"MQTT", 5, false) => Ok((Version::V5, false)),
+        _ => Err(DecodeError::UnsupportedProtocolVersion { level }),
+    }
+}
+
+fn properties<'a>(
+    reader: &mut Reader<'a>,
+    version: Version,
+    place: Place,
+) -> Result<Properties<'a>, DecodeError> {
+    match version {
+        Version::V5 => Properties::read(reader, place),
+        Version::V31 | Version::V311 => Ok(Properties::EMPTY),
+    }
+}
+
+impl<'a> Will<'a> {
+    fn decode(
+        reader: &mut Reader<'a>,
+        flags: u8,
+        version: Version,
+    ) -> Result<Option<Self>, DecodeError> {
+        let qos = QoS::from_bits(flags >> 3 & 0b11).ok_or(DecodeError::WillFlagsInvalid)?;
+        let retain = flags & WILL_RETAIN != 0;
+        if flags & WILL == 0 {
+            // Without a Will its other flags are 0 `[MQTT-3.1.2-13]` `[MQTT-3.1.2-15]`.
+            let clear = qos == QoS::AtMostOnce && !retain;
+            return if clear { Ok(None) } else { Err(DecodeError::WillFlagsInvalid) };
+        }
+        let properties = properties(reader, version, Place::Will)?;
+        let topic = reader.string()?;
+        let payload = reader.binary()?;
+        Ok(Some(Self { qos, retain, topic, properties, payload }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V311: &[u8] = b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c";
+
+    #[test]
+    fn names_and_levels() {
+        let error = |body: &[u8]| Connect::decode(body).err();
+        let version = |body| Connect::decode(body).map(|connect| (connect.version, connect.bridge));
+        assert_eq!(version(V311), Ok((Version::V311, false)));
+        assert_eq!(version(b"\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01c"), Ok((Version::V31, false)));
+        assert_eq!(version(b"\x00\x04MQTT\x84\x02\x00\x3c\x00\x01c"), Ok((Version::V311, true)));
+        assert_eq!(version(b"\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c"), Ok((Version::V5, false)));
+        assert_eq!(error(b"\x00\x04MQTX\x04\x02"), Some(DecodeError::ProtocolNameInvalid));
+        assert_eq!(
+            error(b"\x00\x04MQTT\x06\x02"),
+            Some(DecodeError::UnsupportedProtocolVersion { level: 6 })
+        );
+    }
+
+    #[test]
+    fn flags_that_contradict() {
+        for (flags, error) in [
+            (0x03, DecodeError::ReservedConnectFlag),
+            (0x0a, DecodeError::WillFlagsInvalid),
+            (0x22, DecodeError::WillFlagsInvalid),
+            (0x1e, DecodeError::WillFlagsInvalid),
+            (0x42, DecodeError::PasswordWithoutUserName),
+        ] {
+            let mut body = V311.to_vec();
+            body[7] = flags;
+            assert_eq!(Connect::decode(&body).err(), Some(error), "{flags:#x}");
+        }
+    }
 }

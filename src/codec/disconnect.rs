@@ -1,6 +1,8 @@
 //! DISCONNECT and AUTH.
 
-use super::{Properties, ReasonCode};
+use super::properties::Place;
+use super::wire::{Reader, write_varint};
+use super::{DecodeError, Properties, ReasonCode, Version};
 
 /// A DISCONNECT packet; before 5.0 it has no fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,4 +20,61 @@ pub struct Auth<'a> {
     pub reason: ReasonCode,
     /// Properties.
     pub properties: Properties<'a>,
+}
+
+impl<'a> Disconnect<'a> {
+    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        if version != Version::V5 {
+            Reader::new(body).end()?;
+        }
+        let (reason, properties) = reason_and_properties(body, Place::Disconnect)?;
+        Ok(Self { reason, properties })
+    }
+
+    pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        if version != Version::V5 {
+            return out.extend_from_slice(&[0xe0, 0]);
+        }
+        write(0xe0, self.reason, self.properties, out);
+    }
+}
+
+impl<'a> Auth<'a> {
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let (reason, properties) = reason_and_properties(body, Place::Auth)?;
+        Ok(Self { reason, properties })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        write(0xf0, self.reason, self.properties, out);
+    }
+}
+
+/// Both may be left out: 0x00 and no properties.
+fn reason_and_properties(
+    body: &[u8],
+    place: Place,
+) -> Result<(ReasonCode, Properties<'_>), DecodeError> {
+    let mut reader = Reader::new(body);
+    if reader.is_empty() {
+        return Ok((ReasonCode::Success, Properties::EMPTY));
+    }
+    let reason = ReasonCode::read(&mut reader, place)?;
+    let properties =
+        if reader.is_empty() { Properties::EMPTY } else { Properties::read(&mut reader, place)? };
+    reader.end()?;
+    Ok((reason, properties))
+}
+
+fn write(first: u8, reason: ReasonCode, properties: Properties<'_>, out: &mut Vec<u8>) {
+    if properties.is_empty() {
+        if reason == ReasonCode::Success {
+            return out.extend_from_slice(&[first, 0]);
+        }
+        return out.extend_from_slice(&[first, 1, reason.as_byte()]);
+    }
+    out.push(first);
+    write_varint(out, 1 + Properties::written_len(Properties::EMPTY, properties));
+    out.push(reason.as_byte());
+    Properties::write(Properties::EMPTY, properties, out);
 }

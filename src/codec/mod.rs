@@ -32,6 +32,8 @@ pub use reason::ReasonCode;
 pub use subscribe::{RetainHandling, Suback, Subscribe, SubscriptionOptions, SubscriptionRequest};
 pub use unsubscribe::{Unsuback, Unsubscribe};
 
+use properties::Place;
+
 /// The protocol version a Client chose in CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -53,6 +55,29 @@ pub enum QoS {
     AtLeastOnce = 1,
     /// Exactly once.
     ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// The QoS of two bits; 3 is none.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::V31 => "3.1",
+            Self::V311 => "3.1.1",
+            Self::V5 => "5.0",
+        })
+    }
 }
 
 /// One MQTT Control Packet, borrowing from the buffer it was read from.
@@ -88,4 +113,63 @@ pub enum Packet<'a> {
     Disconnect(Disconnect<'a>),
     /// Enhanced authentication (5.0 only).
     Auth(Auth<'a>),
+}
+
+/// Reads one packet. `version` is that of the connection; CONNECT tells its own.
+///
+/// # Errors
+/// The first thing in the packet that breaks the standard.
+pub fn decode(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, DecodeError> {
+    let body = frame.body;
+    let packet_type = frame.packet_type();
+    if packet_type == 3 {
+        return Publish::decode(frame, version).map(Packet::Publish);
+    }
+    // PUBREL, SUBSCRIBE and UNSUBSCRIBE have the flags 0010, all others 0000 `[MQTT-2.1.3-1]`.
+    let flags = if matches!(packet_type, 6 | 8 | 10) { 0b0010 } else { 0 };
+    if frame.flags() != flags {
+        return Err(DecodeError::ReservedFlags);
+    }
+    Ok(match packet_type {
+        1 => Packet::Connect(Box::new(Connect::decode(body)?)),
+        2 => Packet::Connack(Connack::decode(body, version)?),
+        4 => Packet::Puback(Acknowledge::decode(body, Place::Puback, version)?),
+        5 => Packet::Pubrec(Acknowledge::decode(body, Place::Pubrec, version)?),
+        6 => Packet::Pubrel(Acknowledge::decode(body, Place::Pubrel, version)?),
+        7 => Packet::Pubcomp(Acknowledge::decode(body, Place::Pubcomp, version)?),
+        8 => Packet::Subscribe(Subscribe::decode(body, version)?),
+        9 => Packet::Suback(Suback::decode(body, version)?),
+        10 => Packet::Unsubscribe(Unsubscribe::decode(body, version)?),
+        11 => Packet::Unsuback(Unsuback::decode(body, version)?),
+        12 => empty(body, Packet::Pingreq)?,
+        13 => empty(body, Packet::Pingresp)?,
+        14 => Packet::Disconnect(Disconnect::decode(body, version)?),
+        15 if version == Version::V5 => Packet::Auth(Auth::decode(body)?),
+        _ => return Err(DecodeError::ReservedPacketType),
+    })
+}
+
+fn empty<'a>(body: &[u8], packet: Packet<'a>) -> Result<Packet<'a>, DecodeError> {
+    if body.is_empty() { Ok(packet) } else { Err(DecodeError::TrailingBytes) }
+}
+
+/// Writes one packet at the end of `out`. CONNECT is written in its own version.
+pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
+    match packet {
+        Packet::Connect(connect) => connect.encode(out),
+        Packet::Connack(connack) => connack.encode(version, out),
+        Packet::Publish(publish) => publish.encode(version, out),
+        Packet::Puback(ack) => ack.encode(0x40, version, out),
+        Packet::Pubrec(ack) => ack.encode(0x50, version, out),
+        Packet::Pubrel(ack) => ack.encode(0x62, version, out),
+        Packet::Pubcomp(ack) => ack.encode(0x70, version, out),
+        Packet::Subscribe(subscribe) => subscribe.encode(version, out),
+        Packet::Suback(suback) => suback.encode(version, out),
+        Packet::Unsubscribe(unsubscribe) => unsubscribe.encode(version, out),
+        Packet::Unsuback(unsuback) => unsuback.encode(version, out),
+        Packet::Pingreq => out.extend_from_slice(&[0xc0, 0]),
+        Packet::Pingresp => out.extend_from_slice(&[0xd0, 0]),
+        Packet::Disconnect(disconnect) => disconnect.encode(version, out),
+        Packet::Auth(auth) => auth.encode(out),
+    }
 }

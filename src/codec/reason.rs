@@ -1,52 +1,162 @@
-//! Reason Codes, with their 3.1.1 return codes.
+//! Reason Codes (section 2.4 of 5.0), where each may stand, and the return codes before 5.0.
 
-/// A Reason Code of MQTT 5.0 (section 2.4). `Success` is also "Normal disconnection" and
-/// "Granted QoS 0".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the standard's own names, section 2.4")]
-pub enum ReasonCode {
-    Success = 0x00,
-    GrantedQoS1 = 0x01,
-    GrantedQoS2 = 0x02,
-    DisconnectWithWillMessage = 0x04,
-    NoMatchingSubscribers = 0x10,
-    NoSubscriptionExisted = 0x11,
-    ContinueAuthentication = 0x18,
-    ReAuthenticate = 0x19,
-    UnspecifiedError = 0x80,
-    MalformedPacket = 0x81,
-    ProtocolError = 0x82,
-    ImplementationSpecificError = 0x83,
-    UnsupportedProtocolVersion = 0x84,
-    ClientIdentifierNotValid = 0x85,
-    BadUserNameOrPassword = 0x86,
-    NotAuthorized = 0x87,
-    ServerUnavailable = 0x88,
-    ServerBusy = 0x89,
-    Banned = 0x8A,
-    ServerShuttingDown = 0x8B,
-    BadAuthenticationMethod = 0x8C,
-    KeepAliveTimeout = 0x8D,
-    SessionTakenOver = 0x8E,
-    TopicFilterInvalid = 0x8F,
-    TopicNameInvalid = 0x90,
-    PacketIdentifierInUse = 0x91,
-    PacketIdentifierNotFound = 0x92,
-    ReceiveMaximumExceeded = 0x93,
-    TopicAliasInvalid = 0x94,
-    PacketTooLarge = 0x95,
-    MessageRateTooHigh = 0x96,
-    QuotaExceeded = 0x97,
-    AdministrativeAction = 0x98,
-    PayloadFormatInvalid = 0x99,
-    RetainNotSupported = 0x9A,
-    QoSNotSupported = 0x9B,
-    UseAnotherServer = 0x9C,
-    ServerMoved = 0x9D,
-    SharedSubscriptionsNotSupported = 0x9E,
-    ConnectionRateExceeded = 0x9F,
-    MaximumConnectTime = 0xA0,
-    SubscriptionIdentifiersNotSupported = 0xA1,
-    WildcardSubscriptionsNotSupported = 0xA2,
+use super::DecodeError;
+use super::properties::Place;
+use super::wire::Reader;
+
+macro_rules! reason_table {
+    ($( $byte:literal $name:ident $text:literal [$($place:ident)+] )+) => {
+        /// A Reason Code. `Success` is also "Normal disconnection" and "Granted QoS 0".
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the standard's own names, section 2.4")]
+        pub enum ReasonCode { $( $name = $byte, )+ }
+
+        impl ReasonCode {
+            /// The code of a byte, `None` where the standard has none.
+            #[must_use]
+            pub const fn from_byte(byte: u8) -> Option<Self> {
+                match byte {
+                    $( $byte => Some(Self::$name), )+
+                    _ => None,
+                }
+            }
+
+            /// The standard's name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$name => $text, )+ }
+            }
+
+            /// Packets it may stand in, as bits.
+            const fn places(self) -> u16 {
+                match self { $( Self::$name => $( (1 << Place::$place as u16) )|+, )+ }
+            }
+        }
+    };
+}
+
+reason_table! {
+    0x00 Success "Success" [Connack Puback Pubrec Pubrel Pubcomp Suback Unsuback Disconnect Auth]
+    0x01 GrantedQoS1 "Granted QoS 1" [Suback]
+    0x02 GrantedQoS2 "Granted QoS 2" [Suback]
+    0x04 DisconnectWithWillMessage "Disconnect with will message" [Disconnect]
+    0x10 NoMatchingSubscribers "No matching subscribers" [Puback Pubrec]
+    0x11 NoSubscriptionExisted "No subscription existed" [Unsuback]
+    0x18 ContinueAuthentication "Continue authentication" [Auth]
+    0x19 ReAuthenticate "Re-authenticate" [Auth]
+    0x80 UnspecifiedError "Unspecified error" [Connack Puback Pubrec Suback Unsuback Disconnect]
+    0x81 MalformedPacket "Malformed packet" [Connack Disconnect]
+    0x82 ProtocolError "Protocol error" [Connack Disconnect]
+    0x83 ImplementationSpecificError "Implementation specific error" [Connack Puback Pubrec Suback Unsuback Disconnect]
+    0x84 UnsupportedProtocolVersion "Unsupported protocol version" [Connack]
+    0x85 ClientIdentifierNotValid "Client identifier not valid" [Connack]
+    0x86 BadUserNameOrPassword "Bad User Name or Password" [Connack]
+    0x87 NotAuthorized "Not authorized" [Connack Puback Pubrec Suback Unsuback Disconnect]
+    0x88 ServerUnavailable "Server unavailable" [Connack]
+    0x89 ServerBusy "Server busy" [Connack Disconnect]
+    0x8A Banned "Banned" [Connack]
+    0x8B ServerShuttingDown "Server shutting down" [Disconnect]
+    0x8C BadAuthenticationMethod "Bad authentication method" [Connack Disconnect]
+    0x8D KeepAliveTimeout "Keep alive timeout" [Disconnect]
+    0x8E SessionTakenOver "Session taken over" [Disconnect]
+    0x8F TopicFilterInvalid "Topic filter invalid" [Suback Unsuback Disconnect]
+    0x90 TopicNameInvalid "Topic name invalid" [Connack Puback Pubrec Disconnect]
+    0x91 PacketIdentifierInUse "Packet identifier in use" [Puback Pubrec Suback Unsuback]
+    0x92 PacketIdentifierNotFound "Packet identifier not found" [Pubrel Pubcomp]
+    0x93 ReceiveMaximumExceeded "Receive maximum exceeded" [Disconnect]
+    0x94 TopicAliasInvalid "Topic alias invalid" [Disconnect]
+    0x95 PacketTooLarge "Packet too large" [Connack Disconnect]
+    0x96 MessageRateTooHigh "Message rate too high" [Disconnect]
+    0x97 QuotaExceeded "Quota exceeded" [Connack Puback Pubrec Suback Disconnect]
+    0x98 AdministrativeAction "Administrative action" [Disconnect]
+    0x99 PayloadFormatInvalid "Payload format invalid" [Connack Puback Pubrec Disconnect]
+    0x9A RetainNotSupported "Retain not supported" [Connack Disconnect]
+    0x9B QoSNotSupported "QoS not supported" [Connack Disconnect]
+    0x9C UseAnotherServer "Use another server" [Connack Disconnect]
+    0x9D ServerMoved "Server moved" [Connack Disconnect]
+    0x9E SharedSubscriptionsNotSupported "Shared subscriptions not supported" [Suback Disconnect]
+    0x9F ConnectionRateExceeded "Connection rate exceeded" [Connack Disconnect]
+    0xA0 MaximumConnectTime "Maximum connect time" [Disconnect]
+    0xA1 SubscriptionIdentifiersNotSupported "Subscription identifiers not supported" [Suback Disconnect]
+    0xA2 WildcardSubscriptionsNotSupported "Wildcard subscriptions not supported" [Suback Disconnect]
+}
+
+impl ReasonCode {
+    /// The byte on the wire.
+    #[must_use]
+    pub const fn as_byte(self) -> u8 {
+        self as u8
+    }
+
+    /// 0x80 and above are failures.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.as_byte() >= 0x80
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>, place: Place) -> Result<Self, DecodeError> {
+        let reason = Self::from_byte(reader.u8()?).ok_or(DecodeError::ReasonCodeInvalid)?;
+        let fits = reason.places() & (1 << place as u16) != 0;
+        if fits { Ok(reason) } else { Err(DecodeError::ReasonCodeInvalid) }
+    }
+
+    /// The return code of a CONNACK before 5.0: the nearest of the six there are.
+    #[must_use]
+    pub fn return_code(self) -> u8 {
+        const SERVER_UNAVAILABLE: u8 = 3;
+        const NEAREST: [(ReasonCode, u8); 7] = [
+            (ReasonCode::Success, 0),
+            (ReasonCode::UnsupportedProtocolVersion, 1),
+            (ReasonCode::ClientIdentifierNotValid, 2),
+            (ReasonCode::BadUserNameOrPassword, 4),
+            (ReasonCode::NotAuthorized, 5),
+            (ReasonCode::Banned, 5),
+            (ReasonCode::BadAuthenticationMethod, 5),
+        ];
+        let nearest = NEAREST.iter().find(|(reason, _)| *reason == self);
+        nearest.map_or(SERVER_UNAVAILABLE, |(_, code)| *code)
+    }
+
+    /// The Reason Code of a return code before 5.0.
+    #[must_use]
+    pub const fn from_return_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Success),
+            1 => Some(Self::UnsupportedProtocolVersion),
+            2 => Some(Self::ClientIdentifierNotValid),
+            3 => Some(Self::ServerUnavailable),
+            4 => Some(Self::BadUserNameOrPassword),
+            5 => Some(Self::NotAuthorized),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_comes_back_and_there_are_43() {
+        let known = (0..=u8::MAX).filter(|byte| {
+            ReasonCode::from_byte(*byte).is_some_and(|reason| reason.as_byte() == *byte)
+        });
+        assert_eq!(known.count(), 43);
+    }
+
+    #[test]
+    fn a_code_stands_only_where_the_standard_has_it() {
+        let read = |byte, place| ReasonCode::read(&mut Reader::new(&[byte]), place);
+        assert_eq!(read(0x87, Place::Puback), Ok(ReasonCode::NotAuthorized));
+        assert_eq!(read(0x8e, Place::Puback), Err(DecodeError::ReasonCodeInvalid));
+        assert_eq!(read(0x92, Place::Pubcomp), Ok(ReasonCode::PacketIdentifierNotFound));
+        assert_eq!(read(0x03, Place::Suback), Err(DecodeError::ReasonCodeInvalid));
+    }
 }

@@ -1,6 +1,8 @@
 //! UNSUBSCRIBE and UNSUBACK.
 
-use super::Properties;
+use super::properties::Place;
+use super::wire::{Reader, write_binary, write_varint};
+use super::{DecodeError, Properties, Version};
 
 /// An UNSUBSCRIBE packet; the payload is checked and read by iterating.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,4 +24,81 @@ pub struct Unsuback<'a> {
     pub properties: Properties<'a>,
     /// One Reason Code a Topic Filter, as wire bytes; empty before 5.0.
     pub reasons: &'a [u8],
+}
+
+impl<'a> Unsubscribe<'a> {
+    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_id = reader.packet_id()?;
+        let properties = match version {
+            Version::V5 => Properties::read(&mut reader, Place::Unsubscribe)?,
+            Version::V31 | Version::V311 => Properties::EMPTY,
+        };
+        let payload = reader.rest();
+        // At least one Topic Filter `[MQTT-3.10.3-2]`.
+        if reader.is_empty() {
+            return Err(DecodeError::NoTopicFilter);
+        }
+        while !reader.is_empty() {
+            reader.string()?;
+        }
+        Ok(Self { packet_id, properties, payload })
+    }
+
+    pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        let properties_len = match version {
+            Version::V5 => Properties::written_len(Properties::EMPTY, self.properties),
+            Version::V31 | Version::V311 => 0,
+        };
+        out.push(0xa2);
+        write_varint(out, 2 + properties_len + self.payload.len());
+        out.extend_from_slice(&self.packet_id.to_be_bytes());
+        if version == Version::V5 {
+            Properties::write(Properties::EMPTY, self.properties, out);
+        }
+        out.extend_from_slice(self.payload);
+    }
+
+    /// A packet for sending; `payload` comes from [`Self::write_filter`].
+    #[must_use]
+    pub const fn new(packet_id: u16, properties: Properties<'a>, payload: &'a [u8]) -> Self {
+        Self { packet_id, properties, payload }
+    }
+
+    /// Appends a Topic Filter to the payload of an UNSUBSCRIBE.
+    pub fn write_filter(filter: &str, payload: &mut Vec<u8>) {
+        write_binary(payload, filter.as_bytes());
+    }
+
+    /// The Topic Filters, in order.
+    pub fn filters(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut reader = Reader::new(self.payload);
+        std::iter::from_fn(move || if reader.is_empty() { None } else { reader.string().ok() })
+    }
+}
+
+impl<'a> Unsuback<'a> {
+    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_id = reader.packet_id()?;
+        if version != Version::V5 {
+            reader.end()?;
+            return Ok(Self { packet_id, properties: Properties::EMPTY, reasons: &[] });
+        }
+        let properties = Properties::read(&mut reader, Place::Unsuback)?;
+        Ok(Self { packet_id, properties, reasons: reader.rest() })
+    }
+
+    pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        let [high, low] = self.packet_id.to_be_bytes();
+        if version != Version::V5 {
+            return out.extend_from_slice(&[0xb0, 2, high, low]);
+        }
+        let properties_len = Properties::written_len(Properties::EMPTY, self.properties);
+        out.push(0xb0);
+        write_varint(out, 2 + properties_len + self.reasons.len());
+        out.extend_from_slice(&[high, low]);
+        Properties::write(Properties::EMPTY, self.properties, out);
+        out.extend_from_slice(self.reasons);
+    }
 }

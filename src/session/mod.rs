@@ -1,1 +1,107 @@
-//! One client's protocol state: inbound and outbound windows, queue, aliases, will, subscriptions.
+//! One client's protocol state, without socket, clock or neighbours.
+//!
+//! A [`Session`] outlives its network connections; what lives only as long as one of them is its
+//! [`Link`]. The broker feeds it packets and messages, and it writes into the link's [`Outbox`].
+//!
+//! ```text
+//!             admit                      depart
+//!   (none) ──────────► connected ──────────────────► disconnected ──► (none)
+//!                       ▲  link: Some                 link: None      expiry
+//!                       └─────────── resume ──────────────┘
+//! ```
+//!
+//! A session never sees another session, the routes, or the time other than as an argument.
+
+mod alias;
+mod identifiers;
+mod inbound;
+mod inflight;
+mod link;
+mod message;
+mod outbound;
+mod outbox;
+mod queue;
+mod received;
+mod subscriptions;
+mod violation;
+mod will;
+
+pub use alias::Aliases;
+pub use identifiers::Identifiers;
+pub use inflight::{Inflight, Mismatch, Sent};
+pub use link::{Link, PeerLimits};
+pub use message::{Content, Message, Parcel};
+pub use outbound::{Bounds, DropReason, Outcome, Refilled};
+pub use outbox::Outbox;
+pub use queue::{Delivery, Queue};
+pub use received::Received;
+pub use subscriptions::{Subscription, Subscriptions};
+pub use violation::Violation;
+pub use will::ArmedWill;
+
+use crate::codec::Version;
+
+/// The state of one Client Identifier.
+#[derive(Debug)]
+pub struct Session {
+    /// Client Identifier.
+    pub client_id: Box<str>,
+    /// User Name of the last CONNECT.
+    pub username: Option<Box<str>>,
+    /// Version of the last CONNECT.
+    pub version: Version,
+    /// Clean Start of the last CONNECT.
+    pub clean_start: bool,
+    /// Session Expiry Interval in force, seconds; 0 = ends with the connection, `u32::MAX` = never.
+    pub expiry_interval_secs: u32,
+    /// When the session began, milliseconds since 1970.
+    pub created_unix_ms: u64,
+    /// When the last connection began, milliseconds since 1970.
+    pub connected_unix_ms: u64,
+    /// When the last connection ended, milliseconds since 1970.
+    pub disconnected_unix_ms: Option<u64>,
+    /// What the client subscribed to.
+    pub subscriptions: Subscriptions,
+    /// QoS 1 and 2 messages on their way to the client.
+    pub inflight: Inflight,
+    /// QoS 2 messages received and not yet released.
+    pub received: Received,
+    /// Messages that wait.
+    pub queue: Queue,
+    /// The Will of the last CONNECT while it may still be published.
+    pub will: Option<Box<ArmedWill>>,
+    /// Messages dropped for this session.
+    pub messages_dropped: u64,
+    /// The network connection, when there is one.
+    pub link: Option<Box<Link>>,
+}
+
+impl Session {
+    /// A session without a connection.
+    #[must_use]
+    pub fn new(client_id: Box<str>, version: Version, created_unix_ms: u64) -> Self {
+        Self {
+            client_id,
+            username: None,
+            version,
+            clean_start: true,
+            expiry_interval_secs: 0,
+            created_unix_ms,
+            connected_unix_ms: created_unix_ms,
+            disconnected_unix_ms: None,
+            subscriptions: Subscriptions::default(),
+            inflight: Inflight::default(),
+            received: Received::default(),
+            queue: Queue::default(),
+            will: None,
+            messages_dropped: 0,
+            link: None,
+        }
+    }
+
+    /// Whether it outlives its connection.
+    #[must_use]
+    pub const fn outlives_connection(&self) -> bool {
+        self.expiry_interval_secs > 0
+    }
+}

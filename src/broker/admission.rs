@@ -1,0 +1,169 @@
+//! Who may come in: a CONNECT checked against the standard and the limits, before any shard.
+
+use std::net::SocketAddr;
+
+use super::Limits;
+use crate::codec::{Connack, Connect, Packet, Properties, ReasonCode, Version, encode};
+use crate::session::{ArmedWill, PeerLimits};
+use crate::topic::TopicName;
+
+/// What the lobby knows of a client it lets in.
+#[derive(Debug)]
+pub struct Admission {
+    /// Protocol version.
+    pub version: Version,
+    /// Client Identifier.
+    pub client_id: Box<str>,
+    /// Whether the server made the Client Identifier.
+    pub assigned: bool,
+    /// Whether the client is a bridge that said so in CONNECT.
+    pub bridge: bool,
+    /// User Name.
+    pub username: Option<Box<str>>,
+    /// Address of the peer.
+    pub peer: SocketAddr,
+    /// Clean Start.
+    pub clean_start: bool,
+    /// Keep Alive in force, seconds; 0 = off.
+    pub keep_alive_secs: u16,
+    /// Whether the server chose the Keep Alive.
+    pub server_keep_alive: bool,
+    /// Session Expiry Interval in force, seconds.
+    pub session_expiry_interval_secs: u32,
+    /// Whether the server shortened the Session Expiry Interval.
+    pub server_session_expiry: bool,
+    /// What the client can take.
+    pub limits: PeerLimits,
+    /// Will.
+    pub will: Option<Box<ArmedWill>>,
+}
+
+/// Why a client is not let in; written as CONNACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No credentials, and the address is not one that needs none.
+    #[error("not authorized")]
+    NotAuthorized,
+    /// Before 5.0, a client without an identifier wants its session kept `[MQTT-3.1.3-8]`.
+    #[error("an empty client identifier with clean session 0")]
+    ClientIdentifierNotValid,
+    /// The Will Topic is no Topic Name.
+    #[error("an invalid will topic")]
+    WillTopicInvalid,
+    /// The client names an authentication method; the server has none `[MQTT-4.12.0-1]`.
+    #[error("an authentication method that is not supported")]
+    BadAuthenticationMethod,
+    /// The server holds as many sessions as it may.
+    #[error("the limit of sessions is reached")]
+    TooManySessions,
+    /// The server holds as many connections as it may.
+    #[error("the limit of connections is reached")]
+    TooManyConnections,
+    /// The server stops.
+    #[error("the server is shutting down")]
+    ServerShuttingDown,
+    /// A protocol version that is none of ours `[MQTT-3.1.2-2]`.
+    #[error("an unsupported protocol version")]
+    UnsupportedProtocolVersion,
+}
+
+impl Admission {
+    /// Checks a CONNECT against the standard and the limits.
+    ///
+    /// `assigned` makes a Client Identifier for a client that sent none.
+    ///
+    /// # Errors
+    /// The reason to write into CONNACK.
+    pub fn new(
+        connect: &Connect<'_>,
+        peer: SocketAddr,
+        limits: &Limits,
+        assigned: impl FnOnce() -> Box<str>,
+    ) -> Result<Self, Refusal> {
+        let (version, properties) = (connect.version, connect.properties);
+        if properties.authentication_method().is_some() {
+            return Err(Refusal::BadAuthenticationMethod);
+        }
+        if connect.client_id.is_empty() && !connect.clean_start && version != Version::V5 {
+            return Err(Refusal::ClientIdentifierNotValid);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| TopicName::parse(will.topic).is_err()) {
+            return Err(Refusal::WillTopicInvalid);
+        }
+        let is_assigned = connect.client_id.is_empty();
+        let asked_expiry = session_expiry_asked(connect);
+        let keep_alive_secs = keep_alive(connect, limits);
+        Ok(Self {
+            version,
+            client_id: if is_assigned { assigned() } else { connect.client_id.into() },
+            assigned: is_assigned,
+            bridge: connect.bridge,
+            username: connect.username.map(Into::into),
+            peer,
+            clean_start: connect.clean_start,
+            keep_alive_secs,
+            server_keep_alive: keep_alive_secs != connect.keep_alive_secs,
+            session_expiry_interval_secs: asked_expiry.min(limits.session_expiry_secs_max),
+            server_session_expiry: version == Version::V5
+                && asked_expiry > limits.session_expiry_secs_max,
+            limits: peer_limits(properties),
+            will: will.map(|will| Box::new(ArmedWill::new(will))),
+        })
+    }
+}
+
+/// Before 5.0 a session is either of the connection or kept for as long as the server keeps one.
+fn session_expiry_asked(connect: &Connect<'_>) -> u32 {
+    match connect.version {
+        Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0),
+        Version::V31 | Version::V311 if connect.clean_start => 0,
+        Version::V31 | Version::V311 => u32::MAX,
+    }
+}
+
+/// Only a 5.0 client can be told another Keep Alive `[MQTT-3.2.2-21]`; the others keep theirs.
+fn keep_alive(connect: &Connect<'_>, limits: &Limits) -> u16 {
+    let asked = connect.keep_alive_secs;
+    let too_long = asked == 0 || asked > limits.keep_alive_secs_max;
+    let may_tell = connect.version == Version::V5 && limits.keep_alive_secs_max < u16::MAX;
+    if may_tell && too_long { limits.keep_alive_secs_max } else { asked }
+}
+
+fn peer_limits(properties: Properties<'_>) -> PeerLimits {
+    PeerLimits {
+        receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
+        packet_bytes_max: properties.maximum_packet_size().unwrap_or(u32::MAX),
+        problem_information: properties.request_problem_information().unwrap_or(true),
+    }
+}
+
+impl Refusal {
+    /// The Reason Code of CONNACK.
+    #[must_use]
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::NotAuthorized => ReasonCode::NotAuthorized,
+            Self::ClientIdentifierNotValid => ReasonCode::ClientIdentifierNotValid,
+            Self::WillTopicInvalid => ReasonCode::TopicNameInvalid,
+            Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Self::TooManySessions => ReasonCode::QuotaExceeded,
+            Self::TooManyConnections => ReasonCode::ServerBusy,
+            Self::ServerShuttingDown => ReasonCode::ServerShuttingDown,
+            Self::UnsupportedProtocolVersion => ReasonCode::UnsupportedProtocolVersion,
+        }
+    }
+
+    /// The CONNACK that tells it `[MQTT-3.2.2-6]`: Session Present is 0.
+    #[must_use]
+    pub fn connack(self, version: Version) -> Vec<u8> {
+        let connack = Connack {
+            session_present: false,
+            reason: self.reason(),
+            properties: Properties::EMPTY,
+        };
+        let mut out = Vec::new();
+        encode(&Packet::Connack(connack), version, &mut out);
+        out
+    }
+}

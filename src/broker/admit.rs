@@ -1,0 +1,161 @@
+//! CONNECT, once the lobby let it through: takeover, resume, CONNACK.
+
+use super::timers::{Purpose, Timer};
+use super::{Admission, ConnectionId, Departure, Event, Now, Refusal, Shard};
+use crate::codec::{
+    Connack, PACKET_BYTES_MAX, Packet, PropertiesBuf, Property, ReasonCode, Version,
+};
+use crate::session::{Aliases, Link, Outbox, Session};
+
+impl Shard {
+    /// Lets a client in: takeover, resume, CONNACK.
+    ///
+    /// The caller closes what `closing` names and then puts the socket under the id returned.
+    ///
+    /// # Errors
+    /// There are as many sessions as there may be; the caller sends the CONNACK that says so.
+    pub fn admit(&mut self, admission: Admission, now: Now) -> Result<ConnectionId, Refusal> {
+        self.begin(now);
+        let admitted = self.admit_client(admission);
+        self.finish();
+        admitted
+    }
+
+    fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
+        self.take_over(&admission);
+        let resumed = self.desk.roster.find(&admission.client_id);
+        let slot = match resumed {
+            Some(slot) => slot,
+            None => self.begin_session(&admission)?,
+        };
+        let link = Box::new(self.link(&admission));
+        let keep_alive_secs = link.keep_alive_secs;
+        let Some(id) = self.desk.roster.connect(slot, link) else {
+            return Err(Refusal::TooManySessions);
+        };
+        let will = admission.will.take();
+        if let Some(session) = self.desk.roster.session_mut(slot) {
+            session.username = admission.username.clone();
+            session.version = admission.version;
+            session.clean_start = admission.clean_start;
+            session.expiry_interval_secs = admission.session_expiry_interval_secs;
+            session.connected_unix_ms = self.now.unix_ms;
+            session.disconnected_unix_ms = None;
+            session.messages_dropped = 0;
+            // A resumed session's delayed Will is discarded `[MQTT-3.1.3-9]`.
+            session.will = will;
+            if let Some(link) = &mut session.link {
+                link.resend = session.inflight.unacknowledged_latest_first();
+            }
+        }
+        self.answer(id, &admission, resumed.is_some());
+        self.desk.refill(slot);
+        self.watch_keep_alive(id, keep_alive_secs, self.now.ticks_ms);
+        self.desk.counters.connections += 1;
+        self.desk.trays.note(Event::Connected {
+            client_id: admission.client_id,
+            username: admission.username,
+            peer: admission.peer,
+            version: admission.version,
+            session_present: resumed.is_some(),
+            keep_alive_secs,
+        });
+        Ok(id)
+    }
+
+    /// Ends an earlier connection of the same client `[MQTT-3.1.4-3]`, and its session when a
+    /// clean start asks for it `[MQTT-3.1.2-4]`.
+    fn take_over(&mut self, admission: &Admission) {
+        let Some(slot) = self.desk.roster.find(&admission.client_id) else { return };
+        let link = self.desk.roster.session(slot).and_then(|session| session.link.as_ref());
+        if let Some(serial) = link.map(|link| link.serial) {
+            self.end_connection(ConnectionId { slot, serial }, Departure::TakenOver);
+        }
+        if admission.clean_start && self.desk.roster.find(&admission.client_id).is_some() {
+            self.end_session(slot);
+        }
+    }
+
+    fn begin_session(&mut self, admission: &Admission) -> Result<u32, Refusal> {
+        if !self.commons.begin_session(self.limits.sessions_max) {
+            return Err(Refusal::TooManySessions);
+        }
+        let client_id = admission.client_id.clone();
+        let session = Session::new(client_id, admission.version, self.now.unix_ms);
+        self.desk.roster.insert(session).ok_or(Refusal::TooManySessions)
+    }
+
+    fn link(&self, admission: &Admission) -> Link {
+        Link {
+            serial: 0,
+            version: admission.version,
+            bridge: admission.bridge,
+            peer: admission.peer,
+            limits: admission.limits,
+            keep_alive_secs: admission.keep_alive_secs,
+            received_ms: self.now.ticks_ms,
+            aliases: Aliases::new(self.limits.topic_alias_maximum),
+            outbox: Outbox::default(),
+            resend: Vec::new(),
+            dirty: false,
+            counted_bytes: 0,
+            messages_in: 0,
+            messages_out: 0,
+        }
+    }
+
+    fn answer(&mut self, id: ConnectionId, admission: &Admission, resumed: bool) {
+        let properties = self.connack_properties(admission);
+        let connack = Connack {
+            // 3.1 has no Session Present.
+            session_present: resumed && admission.version != Version::V31,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        self.desk.send(id.slot, &Packet::Connack(connack));
+    }
+
+    /// What the server tells a 5.0 client of itself; what equals the standard's default is left
+    /// out.
+    fn connack_properties(&self, admission: &Admission) -> PropertiesBuf {
+        let mut properties = PropertiesBuf::default();
+        if admission.version != Version::V5 {
+            return properties;
+        }
+        let limits = &self.limits;
+        if admission.server_session_expiry {
+            let secs = admission.session_expiry_interval_secs;
+            properties.push(Property::SessionExpiryInterval(secs));
+        }
+        if limits.receive_maximum < u16::MAX {
+            properties.push(Property::ReceiveMaximum(limits.receive_maximum));
+        }
+        if limits.packet_bytes_max < PACKET_BYTES_MAX {
+            properties.push(Property::MaximumPacketSize(limits.packet_bytes_max));
+        }
+        if admission.assigned {
+            properties.push(Property::AssignedClientIdentifier(&admission.client_id));
+        }
+        if limits.topic_alias_maximum > 0 {
+            properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+        }
+        if admission.server_keep_alive {
+            properties.push(Property::ServerKeepAlive(admission.keep_alive_secs));
+        }
+        properties
+    }
+
+    /// Sets the timer that looks after a Keep Alive, counted from `from_ms`.
+    pub(super) fn watch_keep_alive(&mut self, id: ConnectionId, secs: u16, from_ms: u64) {
+        if secs > 0 {
+            let at_ms = from_ms + keep_alive_ms(secs);
+            let (slot, serial) = (id.slot, id.serial);
+            self.timers.set(Timer { at_ms, purpose: Purpose::KeepAlive, slot, serial });
+        }
+    }
+}
+
+/// One and a half times the Keep Alive `[MQTT-3.1.2-22]`.
+pub(super) const fn keep_alive_ms(secs: u16) -> u64 {
+    secs as u64 * 1500
+}

@@ -1,0 +1,209 @@
+//! What shards share: routes, retained messages, limits, totals. The only locks below the server.
+//!
+//! A publisher writes retained messages, then reads the routes; a subscriber writes the routes,
+//! then reads retained messages. So nothing is missed, and at worst something is seen twice.
+//! Each lock is held for one look-up or one change, never while a shard steps.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::retained::{Retained, RetainedStore};
+use super::routes::{Matched, Routes};
+use super::share::Presence;
+use super::{Limits, Now, RetainedView, SessionId, Stats};
+use crate::session::{Message, Subscription};
+use crate::topic::TopicFilter;
+
+/// Shared by all shards of a broker.
+#[derive(Debug)]
+pub struct Commons {
+    shards: usize,
+    hash_seed: u64,
+    routes: RwLock<Routes>,
+    /// Counts changes of the routes, so that shards know when what they remember is stale.
+    routes_serial: AtomicU64,
+    retained: RwLock<RetainedStore>,
+    retained_bytes: AtomicU64,
+    limits: RwLock<Arc<Limits>>,
+    limits_serial: AtomicU64,
+    /// Bytes of queues and outboxes in all shards.
+    waiting_bytes: AtomicI64,
+    sessions: AtomicU64,
+    retained_refused: AtomicU64,
+}
+
+impl Commons {
+    /// For `shards` shards; `hash_seed` is unpredictable in production (it guards the tries
+    /// against chosen topic names) and fixed in simulation.
+    #[must_use]
+    pub fn new(shards: usize, limits: Limits, hash_seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            shards: shards.max(1),
+            hash_seed,
+            routes: RwLock::new(Routes::new(hash_seed)),
+            routes_serial: AtomicU64::new(0),
+            retained: RwLock::new(RetainedStore::new(hash_seed)),
+            retained_bytes: AtomicU64::new(0),
+            limits: RwLock::new(Arc::new(limits)),
+            limits_serial: AtomicU64::new(0),
+            waiting_bytes: AtomicI64::new(0),
+            sessions: AtomicU64::new(0),
+            retained_refused: AtomicU64::new(0),
+        })
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub const fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// The home shard of a client: the same in every run (FNV-1a), as images and journals of an
+    /// earlier life must find their shard.
+    #[must_use]
+    pub fn home(&self, client_id: &str) -> usize {
+        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let hash = client_id.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+        let shards = self.shards as u64;
+        usize::try_from((hash ^ (hash >> 32)) % shards).expect("below the number of shards")
+    }
+
+    /// Puts new limits in force; shards take them up at their next step.
+    pub fn set_limits(&self, limits: Limits) {
+        *write(&self.limits) = Arc::new(limits);
+        self.limits_serial.fetch_add(1, Ordering::Release);
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&read(&self.limits))
+    }
+
+    /// Retained messages whose topic matches `filter`, in topic order, `max` at most.
+    #[must_use]
+    pub fn retained(&self, filter: &str, max: usize, now: Now) -> Vec<RetainedView> {
+        let offset = now.unix_ms.saturating_sub(now.ticks_ms);
+        self.retained_matching(filter, now.ticks_ms, max)
+            .iter()
+            .map(|retained| retained.view(offset))
+            .collect()
+    }
+
+    /// Deletes the retained message of a topic; `false` when there is none.
+    pub fn forget_retained(&self, topic: &str) -> bool {
+        let mut store = write(&self.retained);
+        let forgotten = store.forget(topic);
+        self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
+        forgotten
+    }
+
+    /// Counters and gauges of what is shared.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        stats.set("sessions", self.sessions.load(Ordering::Relaxed));
+        stats.set("subscriptions", read(&self.routes).len() as u64);
+        stats.set("retained.messages", read(&self.retained).len() as u64);
+        stats.set("retained.bytes", self.retained_bytes.load(Ordering::Relaxed));
+        stats.set("retained.refused", self.retained_refused.load(Ordering::Relaxed));
+        stats.set("memory.used_bytes", self.memory_bytes());
+        stats.set("memory.limit_bytes", self.limits().memory_bytes_max);
+        stats
+    }
+
+    /// Bytes counted against the memory budget.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let waiting = self.waiting_bytes.load(Ordering::Relaxed).max(0).unsigned_abs();
+        waiting + self.retained_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) const fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
+    pub(super) fn limits_serial(&self) -> u64 {
+        self.limits_serial.load(Ordering::Acquire)
+    }
+
+    pub(super) fn routes_serial(&self) -> u64 {
+        self.routes_serial.load(Ordering::Acquire)
+    }
+
+    pub(super) fn find(&self, topic: &str) -> Matched {
+        read(&self.routes).find(topic)
+    }
+
+    pub(super) fn subscribe(
+        &self,
+        filter: TopicFilter<'_>,
+        session: SessionId,
+        subscription: &Subscription,
+        presence: &Arc<Presence>,
+        known: bool,
+    ) {
+        write(&self.routes).subscribe(filter, session, subscription, presence, known);
+        self.routes_serial.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn unsubscribe<'f>(
+        &self,
+        filters: impl Iterator<Item = TopicFilter<'f>>,
+        session: SessionId,
+    ) {
+        let mut routes = write(&self.routes);
+        for filter in filters {
+            routes.unsubscribe(filter, session);
+        }
+        drop(routes);
+        self.routes_serial.fetch_add(1, Ordering::Release);
+    }
+
+    /// Keeps a retained message; `false` when the limit is reached and the topic has none yet.
+    pub(super) fn retain(&self, message: Arc<Message>, now: Now) -> bool {
+        let limits = self.limits();
+        let mut store = write(&self.retained);
+        let new = !store.contains(message.topic());
+        let full = store.len() as u64 >= limits.retained_messages_max
+            || self.memory_bytes() >= limits.memory_bytes_max;
+        if new && full {
+            self.retained_refused.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        store.store(message, now.unix_ms);
+        self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
+        true
+    }
+
+    pub(super) fn retained_matching(&self, filter: &str, ticks_ms: u64, max: usize) -> Vec<Retained> {
+        read(&self.retained).find(filter, ticks_ms, max)
+    }
+
+    /// Takes up what a shard's queues and outboxes grew or shrank by.
+    pub(super) fn count_waiting(&self, delta_bytes: i64) {
+        if delta_bytes != 0 {
+            self.waiting_bytes.fetch_add(delta_bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a session in; `false` when there are as many as there may be.
+    pub(super) fn begin_session(&self, sessions_max: u64) -> bool {
+        let begin = |sessions| (sessions < sessions_max).then_some(sessions + 1);
+        self.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begin).is_ok()
+    }
+
+    pub(super) fn end_session(&self) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// A panic while a lock was held leaves plain data behind, never half a change that a reader would
+// trip over; the server ends a shard that panicked and says so.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

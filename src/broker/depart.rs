@@ -1,0 +1,193 @@
+//! The end of a connection, of a Will's delay, and of a session.
+
+use super::admit::keep_alive_ms;
+use super::timers::{Purpose, Timer};
+use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
+use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version};
+use crate::session::Violation;
+
+impl Shard {
+    /// The connection ended outside. `ByPeer` leaves nothing in `closing`: the caller has the
+    /// socket in its hand.
+    pub fn lost(&mut self, id: ConnectionId, how: Lost, now: Now) {
+        self.begin(now);
+        let departure = match how {
+            Lost::ByPeer => Departure::ByPeer,
+            Lost::ServerShuttingDown => Departure::ServerShuttingDown,
+            Lost::AdministrativeAction => Departure::AdministrativeAction,
+        };
+        self.end_connection(id, departure);
+        self.finish();
+    }
+
+    /// DISCONNECT from the client.
+    pub(super) fn disconnect(
+        &mut self,
+        id: ConnectionId,
+        disconnect: &Disconnect<'_>,
+    ) -> Result<(), Violation> {
+        let expiry_max = self.limits.session_expiry_secs_max;
+        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+        if let Some(secs) = disconnect.properties.session_expiry_interval() {
+            if session.expiry_interval_secs == 0 && secs > 0 {
+                return Err(Violation::SessionExpiryFromZero);
+            }
+            session.expiry_interval_secs = secs.min(expiry_max);
+        }
+        // Only 0x00 discards the Will `[MQTT-3.14.4-3]`.
+        let departure = if disconnect.reason == ReasonCode::Success {
+            Departure::Normal
+        } else {
+            Departure::WithWill
+        };
+        self.end_connection(id, departure);
+        Ok(())
+    }
+
+    /// Ends a connection, whoever wants it: farewell, Will, and the session's end or its wait.
+    pub(super) fn end_connection(&mut self, id: ConnectionId, departure: Departure) {
+        if self.desk.roster.connected(id).is_none() {
+            return;
+        }
+        self.say_goodbye(id, departure);
+        let Some(mut link) = self.desk.roster.disconnect(id.slot) else { return };
+        self.desk.grown_bytes -= signed(link.counted_bytes as u64);
+        if departure != Departure::ByPeer {
+            self.desk.trays.closing.push(Closing { id, farewell: link.outbox.take() });
+        }
+        self.desk.counters.disconnections += 1;
+        let now = self.now;
+        let Some(session) = self.desk.roster.session_mut(id.slot) else { return };
+        session.disconnected_unix_ms = Some(now.unix_ms);
+        let client_id = session.client_id.clone();
+        self.desk.trays.note(Event::Disconnected { client_id, peer: link.peer, departure });
+        if departure == Departure::Normal {
+            session.will = None;
+        }
+        if !session.outlives_connection() {
+            return self.end_session(id.slot);
+        }
+        let expiry_secs = session.expiry_interval_secs;
+        let will_delay_secs = session.will.as_ref().map(|will| will.delay_secs);
+        if expiry_secs != u32::MAX {
+            self.set_session_timer(id.slot, Purpose::SessionExpiry, expiry_secs);
+        }
+        match will_delay_secs {
+            Some(0) => self.publish_will(id.slot),
+            Some(secs) => self.set_session_timer(id.slot, Purpose::WillDelay, secs),
+            None => {}
+        }
+    }
+
+    /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends.
+    fn say_goodbye(&mut self, id: ConnectionId, departure: Departure) {
+        let Some(reason) = departure.disconnect_reason() else { return };
+        let Some(link) = self.desk.roster.link_mut(id) else { return };
+        if link.version != Version::V5 {
+            return;
+        }
+        let mut properties = PropertiesBuf::default();
+        if link.limits.problem_information
+            && let Departure::Violation(violation) = departure
+        {
+            properties.push(Property::ReasonString(&violation.to_string()));
+        }
+        let properties = properties.as_properties();
+        self.desk.send(id.slot, &Packet::Disconnect(Disconnect { reason, properties }));
+    }
+
+    /// Ends a session for good; a Will still waiting is published `[MQTT-3.1.3-9]`.
+    pub(super) fn end_session(&mut self, slot: u32) {
+        self.publish_will(slot);
+        let session_id = self.session_id(slot);
+        let Some(session) = self.desk.roster.remove(slot) else { return };
+        let filters = session.subscriptions.iter().filter_map(|(text, _)| {
+            // Only valid filters were subscribed.
+            crate::topic::TopicFilter::parse(text).ok()
+        });
+        if !session.subscriptions.is_empty() {
+            self.commons.unsubscribe(filters, session_id);
+        }
+        self.desk.grown_bytes -= signed(session.queue.bytes());
+        self.commons.end_session();
+        if session.outlives_connection() {
+            let queue_messages = session.queue.len();
+            let client_id = session.client_id;
+            self.desk.trays.note(Event::SessionEnded { client_id, queue_messages });
+        }
+    }
+
+    fn publish_will(&mut self, slot: u32) {
+        let Some(session) = self.desk.roster.session_mut(slot) else { return };
+        let Some(will) = session.will.take() else { return };
+        let from = self.session_id(slot);
+        let content = will.content(self.now.ticks_ms);
+        self.route(Some(from), content, will.qos(), will.retain);
+    }
+
+    fn set_session_timer(&mut self, slot: u32, purpose: Purpose, secs: u32) {
+        let at_ms = self.now.ticks_ms + u64::from(secs) * 1000;
+        let serial = self.desk.roster.serial(slot);
+        self.timers.set(Timer { at_ms, purpose, slot, serial });
+    }
+
+    /// A timer came: does it still mean anything?
+    pub(super) fn due(&mut self, timer: Timer) {
+        match timer.purpose {
+            Purpose::KeepAlive => self.keep_alive_due(timer),
+            Purpose::WillDelay => self.will_due(timer),
+            Purpose::SessionExpiry => self.expiry_due(timer),
+        }
+    }
+
+    fn keep_alive_due(&mut self, timer: Timer) {
+        let id = ConnectionId { slot: timer.slot, serial: timer.serial };
+        let Some(link) = self.desk.roster.link_mut(id) else { return };
+        let (secs, received_ms) = (link.keep_alive_secs, link.received_ms);
+        if received_ms + keep_alive_ms(secs) <= self.now.ticks_ms {
+            self.violated(id, Violation::KeepAliveTimeout);
+        } else {
+            self.watch_keep_alive(id, secs, received_ms);
+        }
+    }
+
+    /// How long a session has been without connection; `None` when it is connected or gone.
+    fn away_ms(&self, timer: &Timer) -> Option<u64> {
+        if self.desk.roster.serial(timer.slot) != timer.serial {
+            return None;
+        }
+        let session = self.desk.roster.session(timer.slot)?;
+        let since_unix_ms = session.disconnected_unix_ms?;
+        Some(self.now.unix_ms.saturating_sub(since_unix_ms))
+    }
+
+    fn will_due(&mut self, timer: Timer) {
+        let Some(away_ms) = self.away_ms(&timer) else { return };
+        let Some(session) = self.desk.roster.session(timer.slot) else { return };
+        let Some(will) = &session.will else { return };
+        if away_ms >= u64::from(will.delay_secs) * 1000 {
+            self.publish_will(timer.slot);
+        }
+    }
+
+    fn expiry_due(&mut self, timer: Timer) {
+        let Some(away_ms) = self.away_ms(&timer) else { return };
+        let Some(session) = self.desk.roster.session(timer.slot) else { return };
+        if away_ms >= u64::from(session.expiry_interval_secs) * 1000 {
+            self.end_session(timer.slot);
+        }
+    }
+}
+
+impl Departure {
+    /// The Reason Code of the DISCONNECT the server sends; `None` when it sends none.
+    const fn disconnect_reason(self) -> Option<ReasonCode> {
+        match self {
+            Self::Normal | Self::WithWill | Self::ByPeer => None,
+            Self::Violation(violation) => Some(violation.reason()),
+            Self::TakenOver => Some(ReasonCode::SessionTakenOver),
+            Self::AdministrativeAction => Some(ReasonCode::AdministrativeAction),
+            Self::ServerShuttingDown => Some(ReasonCode::ServerShuttingDown),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Where messages and packets are handed to the sessions of a shard.
+//!
+//! Apart from the rest of the shard, so that a message can be handed out while the list of its
+//! receivers is being read.
+
+use super::mail::Addressee;
+use super::roster::Roster;
+use super::stats::Counters;
+use super::{ConnectionId, Event, Limits, Trays, signed};
+use crate::codec::{Packet, encode};
+use crate::session::{Bounds, DropReason, Outcome, Parcel};
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) roster: Roster,
+    pub(super) trays: Trays,
+    pub(super) counters: Counters,
+    /// The bounds and the time of this step.
+    pub(super) bounds: Bounds,
+    /// Outbox buffers that nobody owns at the moment.
+    pub(super) spare: Vec<Vec<u8>>,
+    /// What queues and outboxes grew by in this step, bytes.
+    pub(super) grown_bytes: i64,
+}
+
+impl Desk {
+    pub(super) fn new(shards: usize, limits: &Limits) -> Self {
+        Self {
+            roster: Roster::new(),
+            trays: Trays::new(shards),
+            counters: Counters::default(),
+            bounds: bounds(limits),
+            spare: Vec::new(),
+            grown_bytes: 0,
+        }
+    }
+
+    /// Hands a message to a session of this shard. A session that is gone gets nothing.
+    pub(super) fn hand_over(&mut self, to: &Addressee, parcel: &mut Parcel<'_>) {
+        let Some(session) = self.roster.addressed_mut(to.session) else { return };
+        let how = (to.qos, to.retain);
+        let outcome = session.deliver(parcel, how, &to.identifiers, &self.bounds, &mut self.spare);
+        match outcome {
+            Outcome::Sent => {
+                self.counters.messages_sent[to.qos as usize] += 1;
+                self.mark_dirty(to.session.slot);
+            }
+            Outcome::Queued(bytes) => self.grown_bytes += signed(bytes),
+            Outcome::Dropped(reason) => self.dropped(to.session.slot, reason),
+        }
+    }
+
+    /// Counts a dropped message; the first of a connection (or of an offline time) is told.
+    pub(super) fn dropped(&mut self, slot: u32, reason: DropReason) {
+        self.counters.dropped(reason, 1);
+        let Some(session) = self.roster.session(slot) else { return };
+        if session.messages_dropped == 1 && reason != DropReason::Offline {
+            let client_id = session.client_id.clone();
+            self.trays.note(Event::Dropping { client_id, reason });
+        }
+    }
+
+    /// Sends a packet other than PUBLISH to the client of a slot, if it is connected.
+    pub(super) fn send(&mut self, slot: u32, packet: &Packet<'_>) {
+        let Some(session) = self.roster.session_mut(slot) else { return };
+        let Some(link) = &mut session.link else { return };
+        encode(packet, link.version, link.outbox.buffer(&mut self.spare));
+        self.mark_dirty(slot);
+    }
+
+    /// Moves what waits in a session into its outbox, as far as there is room.
+    pub(super) fn refill(&mut self, slot: u32) {
+        let Some(session) = self.roster.session_mut(slot) else { return };
+        let refilled = session.refill(&self.bounds, &mut self.spare);
+        self.grown_bytes -= signed(refilled.freed_bytes);
+        for (total, sent) in self.counters.messages_sent.iter_mut().zip(refilled.sent) {
+            *total += sent;
+        }
+        self.counters.dropped(DropReason::PacketTooLarge, refilled.too_large);
+        self.counters.dropped(DropReason::Expired, refilled.expired);
+        if session.link.as_ref().is_some_and(|link| !link.outbox.is_empty()) {
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// A socket took bytes: gives an empty outbox's buffer back, counts what is left, and says
+    /// whether something waits for the room.
+    pub(super) fn flushed(&mut self, id: ConnectionId) -> bool {
+        let Some(session) = self.roster.connected_mut(id) else { return false };
+        let queued = !session.queue.is_empty();
+        let Some(link) = &mut session.link else { return false };
+        link.dirty = false;
+        link.outbox.release(&mut self.spare);
+        let (before, after) = (link.counted_bytes, link.outbox.len());
+        link.counted_bytes = after;
+        self.grown_bytes += signed(after as u64) - signed(before as u64);
+        queued || !link.resend.is_empty()
+    }
+
+    pub(super) fn mark_dirty(&mut self, slot: u32) {
+        let Some(session) = self.roster.session_mut(slot) else { return };
+        if let Some(link) = &mut session.link
+            && !link.dirty
+        {
+            link.dirty = true;
+            self.trays.dirty.push(ConnectionId { slot, serial: link.serial });
+        }
+    }
+}
+
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        inflight_max: limits.inflight_max,
+        queue_messages_max: limits.queue_messages_max as usize,
+        queue_bytes_max: limits.queue_bytes_max,
+        outbox_bytes_max: limits.outbox_bytes_max as usize,
+        memory_full: false,
+        ticks_ms: 0,
+    }
+}

@@ -1,0 +1,70 @@
+//! What happened, for those who watch: the log now, metrics and hooks later.
+//!
+//! Events lie in a bounded tray; a watcher can neither slow nor fail a step.
+
+use std::net::SocketAddr;
+
+use crate::codec::Version;
+use crate::session::{DropReason, Violation};
+
+/// Something an operator may want to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A client is connected.
+    Connected {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// User Name.
+        username: Option<Box<str>>,
+        /// Address of the peer.
+        peer: SocketAddr,
+        /// Protocol version.
+        version: Version,
+        /// Whether an earlier session was resumed.
+        session_present: bool,
+        /// Keep Alive in force, seconds.
+        keep_alive_secs: u16,
+    },
+    /// A client's connection ended.
+    Disconnected {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// Address of the peer.
+        peer: SocketAddr,
+        /// How.
+        departure: Departure,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// Messages that waited and are gone with it.
+        queue_messages: usize,
+    },
+    /// The first message of a connection or an offline time was dropped; later ones only count.
+    Dropping {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// DISCONNECT from the client: the Will is discarded.
+    Normal,
+    /// DISCONNECT 0x04 from the client: the Will is published.
+    WithWill,
+    /// The peer closed or reset the connection, or the network failed.
+    ByPeer,
+    /// The client broke the standard.
+    Violation(Violation),
+    /// The same Client Identifier connected again.
+    TakenOver,
+    /// An operator ended it.
+    AdministrativeAction,
+    /// The server stops.
+    ServerShuttingDown,
+}

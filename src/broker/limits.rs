@@ -1,0 +1,58 @@
+//! Every bound of a broker. Each has a key in `[limits]` or `[session]` of the configuration;
+//! the defaults and their reasons stand in `daemon/config`.
+
+/// Bounds of one broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest packet accepted, bytes.
+    pub packet_bytes_max: u32,
+    /// QoS 1 and 2 messages a client may have in flight towards the server.
+    pub receive_maximum: u16,
+    /// Highest Topic Alias a client may use.
+    pub topic_alias_maximum: u16,
+    /// Longest Keep Alive, seconds; a 5.0 client that asks for more or for none is told this.
+    pub keep_alive_secs_max: u16,
+    /// Levels of a topic name or filter.
+    pub topic_levels_max: u16,
+    /// Subscriptions of one session.
+    pub subscriptions_max: u32,
+    /// QoS 1 and 2 messages in flight towards one client.
+    pub inflight_max: u16,
+    /// Messages waiting for one session.
+    pub queue_messages_max: u32,
+    /// Bytes waiting for one session.
+    pub queue_bytes_max: u64,
+    /// Longest Session Expiry Interval, seconds; `u32::MAX` = may live for ever.
+    pub session_expiry_secs_max: u32,
+    /// Unsent bytes of one connection above which its messages wait in the queue.
+    pub outbox_bytes_max: u32,
+    /// Retained messages.
+    pub retained_messages_max: u64,
+    /// Sessions, connected or not.
+    pub sessions_max: u64,
+    /// Bytes of all queues, outboxes and retained messages together.
+    pub memory_bytes_max: u64,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Roomy bounds for tests.
+    pub(crate) fn roomy() -> Self {
+        Self {
+            packet_bytes_max: 1 << 20,
+            receive_maximum: 100,
+            topic_alias_maximum: 10,
+            keep_alive_secs_max: u16::MAX,
+            topic_levels_max: 128,
+            subscriptions_max: 1000,
+            inflight_max: 100,
+            queue_messages_max: 1000,
+            queue_bytes_max: 1 << 20,
+            session_expiry_secs_max: u32::MAX,
+            outbox_bytes_max: 64 * 1024,
+            retained_messages_max: 1000,
+            sessions_max: 1000,
+            memory_bytes_max: 1 << 30,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What operators ask of a shard: pictures, kick, publish.
+
+use super::{ClientView, ConnectionId, Departure, Now, Shard, Stats, SubscriptionView};
+use crate::codec::{Properties, QoS};
+use crate::session::{Content, Session};
+
+impl Shard {
+    /// Clients of this shard in the order of their identifiers, after `after`, `max` at most.
+    #[must_use]
+    pub fn clients(&self, after: Option<&str>, max: usize) -> Vec<ClientView> {
+        let roster = &self.desk.roster;
+        let sessions = roster.in_order(after).filter_map(|slot| roster.session(slot));
+        sessions.take(max).map(client_view).collect()
+    }
+
+    /// One client.
+    #[must_use]
+    pub fn client(&self, client_id: &str) -> Option<ClientView> {
+        let slot = self.desk.roster.find(client_id)?;
+        self.desk.roster.session(slot).map(client_view)
+    }
+
+    /// The subscriptions of one client, in the order of their filters.
+    #[must_use]
+    pub fn subscriptions(&self, client_id: &str) -> Vec<SubscriptionView> {
+        let slot = self.desk.roster.find(client_id);
+        let Some(session) = slot.and_then(|slot| self.desk.roster.session(slot)) else {
+            return Vec::new();
+        };
+        let view = |(filter, subscription): (&str, &crate::session::Subscription)| {
+            SubscriptionView {
+                client_id: session.client_id.clone(),
+                filter: filter.into(),
+                options: subscription.options,
+                identifier: subscription.identifier,
+            }
+        };
+        session.subscriptions.iter().map(view).collect()
+    }
+
+    /// Ends a client's connection (DISCONNECT 0x98 for 5.0); `false` when it is not connected.
+    pub fn kick(&mut self, client_id: &str, now: Now) -> bool {
+        let Some(slot) = self.desk.roster.find(client_id) else { return false };
+        let session = self.desk.roster.session(slot);
+        let Some(link) = session.and_then(|session| session.link.as_ref()) else { return false };
+        let id = ConnectionId { slot, serial: link.serial };
+        self.begin(now);
+        self.end_connection(id, Departure::AdministrativeAction);
+        self.finish();
+        true
+    }
+
+    /// Publishes in the server's own name; returns the number of receivers. The caller checked
+    /// the Topic Name.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+        now: Now,
+    ) -> usize {
+        self.begin(now);
+        let content = Content { topic, properties: Properties::EMPTY, payload, expires_ms: None };
+        let receivers = self.route(None, content, qos, retain);
+        self.finish();
+        receivers
+    }
+
+    /// All connections, to end them one by one.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.desk.roster.connections()
+    }
+
+    /// Counters and gauges of this shard.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.desk.counters.stats();
+        stats.set("clients.connected", self.desk.roster.connected_count() as u64);
+        stats
+    }
+}
+
+fn client_view(session: &Session) -> ClientView {
+    let link = session.link.as_deref();
+    ClientView {
+        client_id: session.client_id.clone(),
+        username: session.username.clone(),
+        version: session.version,
+        connected: link.is_some(),
+        peer: link.map(|link| link.peer),
+        clean_start: session.clean_start,
+        keep_alive_secs: link.map_or(0, |link| link.keep_alive_secs),
+        session_expiry_interval_secs: session.expiry_interval_secs,
+        created_unix_ms: session.created_unix_ms,
+        connected_unix_ms: session.connected_unix_ms,
+        disconnected_unix_ms: session.disconnected_unix_ms,
+        subscriptions: session.subscriptions.len(),
+        inflight: usize::from(session.inflight.len()),
+        awaiting_pubrel: session.received.len(),
+        queue_messages: session.queue.len(),
+        queue_bytes: session.queue.bytes(),
+        will: session.will.is_some(),
+        messages_in: link.map_or(0, |link| link.messages_in),
+        messages_out: link.map_or(0, |link| link.messages_out),
+        messages_dropped: session.messages_dropped,
+    }
+}

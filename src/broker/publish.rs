@@ -1,0 +1,80 @@
+//! ★ A message finds its receivers: the heart of the house.
+//!
+//! Receivers of this shard are served at once; those of another go into its letter. The server
+//! carries the letters when the batch is done.
+
+use super::mail::Addressee;
+use super::routes::Receiver;
+use super::{SessionId, Shard};
+use crate::codec::QoS;
+use crate::session::{Content, Parcel};
+
+/// What all receivers of one message have in common.
+#[derive(Clone, Copy, Debug)]
+struct Publication {
+    from: Option<SessionId>,
+    qos: QoS,
+    retain: bool,
+}
+
+impl Shard {
+    /// Routes a message and, with RETAIN, keeps it; returns how many receivers there are.
+    ///
+    /// `from` is the publisher's session; the server's own messages have none.
+    pub(super) fn route(
+        &mut self,
+        from: Option<SessionId>,
+        content: Content<'_>,
+        qos: QoS,
+        retain: bool,
+    ) -> usize {
+        let mut parcel = Parcel::borrowed(content, qos);
+        // Retained first, then the routes: see `commons`.
+        if retain {
+            self.retain(&mut parcel);
+        }
+        let publication = Publication { from, qos, retain };
+        let matched = self.remembered.find(content.topic, &self.commons);
+        self.post.begin_message();
+        for receiver in &matched.receivers {
+            if let Some(addressee) = publication.address(receiver) {
+                self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
+            }
+        }
+        for group in &matched.groups {
+            let receiver = Receiver::of(&group.choose());
+            if let Some(addressee) = publication.address(&receiver) {
+                self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
+            }
+        }
+        let receivers = matched.receivers.len() + matched.groups.len();
+        if receivers == 0 {
+            self.desk.counters.messages_unmatched += 1;
+        }
+        receivers
+    }
+
+    fn retain(&mut self, parcel: &mut Parcel<'_>) {
+        if parcel.content().payload.is_empty() {
+            // An empty payload removes the retained message `[MQTT-3.3.1-6]`.
+            self.commons.forget_retained(parcel.content().topic);
+        } else {
+            self.commons.retain(parcel.message(), self.now);
+        }
+    }
+}
+
+impl Publication {
+    /// How one receiver gets the message; `None` where No Local rules it out `[MQTT-3.8.3-3]`.
+    fn address(&self, receiver: &Receiver) -> Option<Addressee> {
+        if receiver.no_local && self.from == Some(receiver.session) {
+            return None;
+        }
+        Some(Addressee {
+            session: receiver.session,
+            qos: self.qos.min(receiver.qos),
+            retain: self.retain && receiver.retain_as_published,
+            identifiers: receiver.identifiers.clone(),
+        })
+    }
+}

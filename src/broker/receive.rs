@@ -1,0 +1,171 @@
+//! Bytes from a client: whole packets in order, each to its door.
+
+use super::{ConnectionId, Departure, Now, SessionId, Shard};
+use crate::codec::{
+    Acknowledge, Frame, Packet, Properties, Publish, QoS, ReasonCode, Version, decode,
+};
+use crate::session::{Content, Session, Violation};
+use crate::topic::TopicName;
+
+/// Whether the connection goes on after a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Open,
+    Closed,
+}
+
+impl Shard {
+    /// Takes bytes from a connection and returns how many it used.
+    ///
+    /// That is all whole packets; the rest is to be offered again with more behind it. It is less
+    /// when the client does not read its answers (see [`Self::choked`]). A connection that is
+    /// gone, or ends on the way, uses everything.
+    pub fn receive(&mut self, id: ConnectionId, bytes: &[u8], now: Now) -> usize {
+        self.begin(now);
+        let used = self.receive_packets(id, bytes);
+        self.finish();
+        used
+    }
+
+    /// Whether a client must read before it is read from: its answers fill the outbox. The server
+    /// then stops reading its socket until [`Self::flushed`] made room.
+    #[must_use]
+    pub fn choked(&self, id: ConnectionId) -> bool {
+        let session = self.desk.roster.connected(id);
+        let link = session.and_then(|session| session.link.as_ref());
+        link.is_some_and(|link| link.outbox.len() >= self.choke_bytes())
+    }
+
+    /// Messages stop at `outbox_bytes_max`; so what is above comes from answers to the client's
+    /// own packets, and from one packet of any size.
+    const fn choke_bytes(&self) -> usize {
+        self.desk.bounds.outbox_bytes_max.saturating_mul(2)
+    }
+
+    fn receive_packets(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
+        let ticks_ms = self.now.ticks_ms;
+        let Some(link) = self.desk.roster.link_mut(id) else { return bytes.len() };
+        link.received_ms = ticks_ms;
+        let version = link.version;
+        let mut used = 0;
+        while used < bytes.len() && !self.choked(id) {
+            let frame = match Frame::split(&bytes[used..], self.limits.packet_bytes_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    self.violated(id, Violation::Decode(error));
+                    return bytes.len();
+                }
+            };
+            used += frame.len;
+            match self.packet(id, version, frame) {
+                Ok(After::Open) => {}
+                Ok(After::Closed) => return bytes.len(),
+                Err(violation) => {
+                    self.violated(id, violation);
+                    return bytes.len();
+                }
+            }
+        }
+        self.desk.counters.bytes_received += used as u64;
+        used
+    }
+
+    fn packet(
+        &mut self,
+        id: ConnectionId,
+        version: Version,
+        frame: Frame<'_>,
+    ) -> Result<After, Violation> {
+        self.desk.counters.packets_received += 1;
+        match decode(frame, version)? {
+            Packet::Publish(publish) => self.publish_received(id, version, &publish)?,
+            Packet::Puback(ack) => self.puback(id, &ack)?,
+            Packet::Pubrec(ack) => self.pubrec(id, &ack)?,
+            Packet::Pubrel(ack) => self.pubrel(id, &ack),
+            Packet::Pubcomp(ack) => self.pubcomp(id, &ack)?,
+            Packet::Subscribe(subscribe) => self.subscribe(id, version, &subscribe)?,
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(id, version, &unsubscribe)?,
+            Packet::Pingreq => self.desk.send(id.slot, &Packet::Pingresp),
+            Packet::Disconnect(disconnect) => {
+                self.disconnect(id, &disconnect)?;
+                return Ok(After::Closed);
+            }
+            Packet::Connect(_) => return Err(Violation::SecondConnect),
+            Packet::Auth(_) => return Err(Violation::UnexpectedAuth),
+            Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
+                return Err(Violation::ServerPacket);
+            }
+        }
+        Ok(After::Open)
+    }
+
+    fn publish_received(
+        &mut self,
+        id: ConnectionId,
+        version: Version,
+        publish: &Publish<'_>,
+    ) -> Result<(), Violation> {
+        self.desk.counters.messages_received[publish.qos as usize] += 1;
+        if version != Version::V5 || publish.properties.is_empty() {
+            return self.publish_named(id, publish, publish.topic, Properties::EMPTY, None);
+        }
+        if publish.properties.subscription_identifier().is_some() {
+            return Err(Violation::SubscriptionIdentifierFromClient);
+        }
+        let expires_ms = publish
+            .properties
+            .message_expiry_interval()
+            .map(|secs| self.now.ticks_ms + u64::from(secs) * 1000);
+        let mut forwarded = Vec::new();
+        let forwarded = publish.properties.forwardable(&mut forwarded);
+        let Some(alias) = publish.properties.topic_alias() else {
+            return self.publish_named(id, publish, publish.topic, forwarded, expires_ms);
+        };
+        let Some(link) = self.desk.roster.link_mut(id) else { return Ok(()) };
+        if publish.topic.is_empty() {
+            let topic = link.aliases.topic(alias)?.to_owned();
+            return self.publish_named(id, publish, &topic, forwarded, expires_ms);
+        }
+        link.aliases.set(alias, publish.topic)?;
+        self.publish_named(id, publish, publish.topic, forwarded, expires_ms)
+    }
+
+    fn publish_named(
+        &mut self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+        topic: &str,
+        properties: Properties<'_>,
+        expires_ms: Option<u64>,
+    ) -> Result<(), Violation> {
+        let name = TopicName::parse(topic).map_err(|_| Violation::TopicNameInvalid)?;
+        if name.levels() > usize::from(self.limits.topic_levels_max) {
+            return Err(Violation::TopicNameInvalid);
+        }
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
+        let receive_maximum = self.limits.receive_maximum;
+        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+        let mut reason = ReasonCode::Success;
+        if session.accept(qos, packet_id, receive_maximum)? {
+            let from = self.session_id(id.slot);
+            let content = Content { topic, properties, payload: publish.payload, expires_ms };
+            if self.route(Some(from), content, qos, publish.retain) == 0 {
+                reason = ReasonCode::NoMatchingSubscribers;
+            }
+        }
+        let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.desk.send(id.slot, &Packet::Puback(ack)),
+            QoS::ExactlyOnce => self.desk.send(id.slot, &Packet::Pubrec(ack)),
+        }
+        Ok(())
+    }
+
+    /// Ends the connection of a client that broke the standard `[MQTT-4.13.1-1]`.
+    pub(super) fn violated(&mut self, id: ConnectionId, violation: Violation) {
+        self.desk.counters.violations += 1;
+        self.end_connection(id, Departure::Violation(violation));
+    }
+}

@@ -1,0 +1,40 @@
+//! Who gets the messages of a topic, remembered: publishers repeat their topics.
+//!
+//! An answer holds until the routes change. The table is emptied when it is full, which costs a
+//! broker of ever new topics one look-up a message, as without it.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::Commons;
+use super::routes::Matched;
+
+/// Topics remembered by one shard; about 200 bytes each.
+const TOPICS_MAX: usize = 16 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Remembered {
+    topics: HashMap<Box<str>, Matched, FixedState>,
+    routes_serial: u64,
+}
+
+impl Remembered {
+    pub(super) fn new(hash_seed: u64) -> Self {
+        let topics = HashMap::with_hasher(FixedState::with_seed(hash_seed));
+        Self { topics, routes_serial: 0 }
+    }
+
+    /// Everybody who gets messages of `topic`.
+    pub(super) fn find(&mut self, topic: &str, commons: &Commons) -> &Matched {
+        let routes_serial = commons.routes_serial();
+        if routes_serial != self.routes_serial || self.topics.len() >= TOPICS_MAX {
+            self.topics.clear();
+            self.routes_serial = routes_serial;
+        }
+        if !self.topics.contains_key(topic) {
+            self.topics.insert(topic.into(), commons.find(topic));
+        }
+        &self.topics[topic]
+    }
+}

@@ -1,0 +1,203 @@
+//! Who wants what: Topic Filter → subscribers, over all shards.
+
+use std::sync::Arc;
+
+use super::SessionId;
+use super::share::{Group, Member, Presence};
+use crate::codec::QoS;
+use crate::session::{Identifiers, Subscription};
+use crate::topic::{TopicFilter, Trie};
+
+/// One subscription as the routes keep it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscriber {
+    pub(super) session: SessionId,
+    pub(super) qos: QoS,
+    pub(super) no_local: bool,
+    pub(super) retain_as_published: bool,
+    /// Subscription Identifier, 0 = none.
+    pub(super) identifier: u32,
+}
+
+#[derive(Debug)]
+enum Route {
+    Session(Subscriber),
+    Shared(Arc<Group>),
+}
+
+/// The subscriptions of all sessions.
+#[derive(Debug)]
+pub(super) struct Routes {
+    trie: Trie<Route>,
+    subscriptions: usize,
+}
+
+/// One session that gets a message, overlapping subscriptions merged.
+#[derive(Clone, Debug)]
+pub(super) struct Receiver {
+    pub(super) session: SessionId,
+    /// The highest of the subscriptions' `[MQTT-3.3.4-2]`.
+    pub(super) qos: QoS,
+    /// Whether every subscription that matched has No Local.
+    pub(super) no_local: bool,
+    pub(super) retain_as_published: bool,
+    pub(super) identifiers: Identifiers,
+}
+
+/// All who get the messages of one Topic Name.
+#[derive(Debug, Default)]
+pub(super) struct Matched {
+    pub(super) receivers: Vec<Receiver>,
+    pub(super) groups: Vec<Arc<Group>>,
+}
+
+impl Subscriber {
+    fn new(session: SessionId, subscription: &Subscription) -> Self {
+        let options = subscription.options;
+        Self {
+            session,
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            identifier: subscription.identifier.unwrap_or(0),
+        }
+    }
+}
+
+impl Receiver {
+    /// A receiver for a single subscription.
+    pub(super) fn of(subscriber: &Subscriber) -> Self {
+        let identifier = [subscriber.identifier];
+        let known = if subscriber.identifier == 0 { &[][..] } else { &identifier[..] };
+        Self {
+            session: subscriber.session,
+            qos: subscriber.qos,
+            no_local: subscriber.no_local,
+            retain_as_published: subscriber.retain_as_published,
+            identifiers: Identifiers::new(known),
+        }
+    }
+
+    /// The receiver for all subscriptions of one session that matched.
+    fn merged(subscribers: &[Subscriber]) -> Self {
+        let first = &subscribers[0];
+        if subscribers.len() == 1 {
+            return Self::of(first);
+        }
+        let identifiers: Vec<u32> = subscribers
+            .iter()
+            .map(|subscriber| subscriber.identifier)
+            .filter(|&identifier| identifier != 0)
+            .collect();
+        Self {
+            session: first.session,
+            qos: subscribers.iter().map(|subscriber| subscriber.qos).max().unwrap_or(first.qos),
+            no_local: subscribers.iter().all(|subscriber| subscriber.no_local),
+            retain_as_published: subscribers.iter().any(|one| one.retain_as_published),
+            identifiers: Identifiers::new(&identifiers),
+        }
+    }
+}
+
+impl Routes {
+    pub(super) fn new(hash_seed: u64) -> Self {
+        Self { trie: Trie::with_seed(hash_seed), subscriptions: 0 }
+    }
+
+    /// Number of subscriptions.
+    pub(super) const fn len(&self) -> usize {
+        self.subscriptions
+    }
+
+    /// `known`: the session has this subscription already, which is replaced. (A new one is not
+    /// searched for: a hundred thousand sessions may share a filter.)
+    pub(super) fn subscribe(
+        &mut self,
+        filter: TopicFilter<'_>,
+        session: SessionId,
+        subscription: &Subscription,
+        presence: &Arc<Presence>,
+        known: bool,
+    ) {
+        let subscriber = Subscriber::new(session, subscription);
+        let routes = self.trie.values_mut(filter.filter());
+        match filter.share() {
+            None if known => replace_session(routes, subscriber),
+            None => routes.push(Route::Session(subscriber)),
+            Some(name) => {
+                let presence = Arc::clone(presence);
+                add_member(routes, name, Member { subscriber, presence });
+            }
+        }
+        self.subscriptions += usize::from(!known);
+    }
+
+    pub(super) fn unsubscribe(&mut self, filter: TopicFilter<'_>, session: SessionId) {
+        let removed = self.trie.edit(filter.filter(), |routes| match filter.share() {
+            None => remove_session(routes, session),
+            Some(name) => remove_member(routes, name, session),
+        });
+        self.subscriptions -= usize::from(removed == Some(true));
+    }
+
+    /// Everybody who gets messages of `topic`, each session once.
+    pub(super) fn find(&self, topic: &str) -> Matched {
+        let mut subscribers: Vec<Subscriber> = Vec::new();
+        let mut groups = Vec::new();
+        self.trie.matches(topic, |routes| {
+            for route in routes {
+                match route {
+                    Route::Session(subscriber) => subscribers.push(*subscriber),
+                    Route::Shared(group) => groups.push(Arc::clone(group)),
+                }
+            }
+        });
+        subscribers.sort_by_key(|subscriber| subscriber.session);
+        let same = |a: &Subscriber, b: &Subscriber| a.session == b.session;
+        let receivers = subscribers.chunk_by(same).map(Receiver::merged).collect();
+        Matched { receivers, groups }
+    }
+}
+
+fn replace_session(routes: &mut Vec<Route>, subscriber: Subscriber) {
+    let known = routes.iter_mut().find(
+        |route| matches!(route, Route::Session(known) if known.session == subscriber.session),
+    );
+    match known {
+        Some(route) => *route = Route::Session(subscriber),
+        None => routes.push(Route::Session(subscriber)),
+    }
+}
+
+fn add_member(routes: &mut Vec<Route>, name: &str, member: Member) {
+    for route in routes.iter_mut() {
+        if let Route::Shared(group) = route
+            && group.name() == name
+        {
+            *group = Arc::new(group.with(member));
+            return;
+        }
+    }
+    routes.push(Route::Shared(Arc::new(Group::new(name, member))));
+}
+
+fn remove_session(routes: &mut Vec<Route>, session: SessionId) -> bool {
+    let found = routes
+        .iter()
+        .position(|route| matches!(route, Route::Session(known) if known.session == session));
+    found.map(|position| routes.swap_remove(position)).is_some()
+}
+
+fn remove_member(routes: &mut Vec<Route>, name: &str, session: SessionId) -> bool {
+    let found = routes.iter().position(|route| {
+        matches!(route, Route::Shared(group) if group.name() == name && group.contains(session))
+    });
+    let Some(position) = found else { return false };
+    if let Route::Shared(group) = &routes[position] {
+        match group.without(session) {
+            Some(rest) => routes[position] = Route::Shared(Arc::new(rest)),
+            None => drop(routes.remove(position)),
+        }
+    }
+    true
+}

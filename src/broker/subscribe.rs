@@ -1,0 +1,161 @@
+//! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription asks for.
+
+use super::{ConnectionId, Shard, signed};
+use crate::codec::{
+    Packet, Properties, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscriptionRequest,
+    Unsuback, Unsubscribe, Version,
+};
+use crate::session::{Delivery, Identifiers, Outcome, Subscription, Violation};
+use crate::topic::TopicFilter;
+
+impl Shard {
+    pub(super) fn subscribe(
+        &mut self,
+        id: ConnectionId,
+        version: Version,
+        subscribe: &Subscribe<'_>,
+    ) -> Result<(), Violation> {
+        let identifier = subscribe.properties.subscription_identifier();
+        let mut reasons = Vec::new();
+        let mut wants_retained = Vec::new();
+        for request in subscribe.requests() {
+            let (reason, retained) = self.subscribe_one(id, version, request, identifier)?;
+            reasons.push(suback_byte(reason, version));
+            if retained {
+                wants_retained.push(request);
+            }
+        }
+        let suback = Suback {
+            packet_id: subscribe.packet_id,
+            properties: Properties::EMPTY,
+            reasons: &reasons,
+        };
+        self.desk.send(id.slot, &Packet::Suback(suback));
+        // Routes first, then retained messages: see `commons`.
+        for request in wants_retained {
+            self.send_retained(id, request, identifier);
+        }
+        Ok(())
+    }
+
+    /// One Topic Filter: its Reason Code, and whether retained messages are to follow.
+    fn subscribe_one(
+        &mut self,
+        id: ConnectionId,
+        version: Version,
+        request: SubscriptionRequest<'_>,
+        identifier: Option<u32>,
+    ) -> Result<(ReasonCode, bool), Violation> {
+        let Ok(filter) = TopicFilter::parse(request.filter) else {
+            // 5.0 has a Reason Code for it; before, the connection ends `[MQTT-4.7.1-1]`.
+            let refused = Ok((ReasonCode::TopicFilterInvalid, false));
+            return if version == Version::V5 { refused } else { Err(Violation::TopicFilterInvalid) };
+        };
+        let mut options = request.options;
+        if filter.share().is_some() && options.no_local {
+            return Err(Violation::NoLocalOnShared);
+        }
+        if filter.levels() > usize::from(self.limits.topic_levels_max) {
+            return Ok((ReasonCode::TopicFilterInvalid, false));
+        }
+        let subscriptions_max = self.limits.subscriptions_max as usize;
+        let presence = self.desk.roster.presence(id.slot);
+        let session_id = self.session_id(id.slot);
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return Ok((ReasonCode::UnspecifiedError, false));
+        };
+        let known = session.subscriptions.contains(filter.as_str());
+        if !known && session.subscriptions.len() >= subscriptions_max {
+            return Ok((ReasonCode::QuotaExceeded, false));
+        }
+        if session.link.as_ref().is_some_and(|link| link.bridge) {
+            options.retain_as_published = true;
+            options.no_local = filter.share().is_none();
+        }
+        let subscription = Subscription { options, identifier };
+        session.subscriptions.insert(filter.as_str(), subscription);
+        self.commons.subscribe(filter, session_id, &subscription, &presence, known);
+        let retained = filter.share().is_none()
+            && match options.retain_handling {
+                RetainHandling::Send => true,
+                RetainHandling::SendIfNew => !known,
+                RetainHandling::DoNotSend => false,
+            };
+        Ok((granted(options.qos), retained))
+    }
+
+    fn send_retained(
+        &mut self,
+        id: ConnectionId,
+        request: SubscriptionRequest<'_>,
+        identifier: Option<u32>,
+    ) {
+        let found = self.commons.retained_matching(request.filter, self.now.ticks_ms, usize::MAX);
+        if found.is_empty() {
+            return;
+        }
+        let identifiers = identifier.map_or(Identifiers::NONE, |one| Identifiers::new(&[one]));
+        for retained in found {
+            let Some(session) = self.desk.roster.session_mut(id.slot) else { return };
+            let qos = request.options.qos.min(retained.message.qos());
+            let identifiers = identifiers.clone();
+            let delivery = Delivery { message: retained.message, qos, retain: true, identifiers };
+            match session.enqueue_retained(delivery, &self.desk.bounds) {
+                Outcome::Queued(bytes) => self.desk.grown_bytes += signed(bytes),
+                Outcome::Dropped(reason) => self.desk.dropped(id.slot, reason),
+                Outcome::Sent => {}
+            }
+        }
+        self.desk.refill(id.slot);
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        version: Version,
+        unsubscribe: &Unsubscribe<'_>,
+    ) -> Result<(), Violation> {
+        let session_id = self.session_id(id.slot);
+        let mut reasons = Vec::new();
+        for text in unsubscribe.filters() {
+            let Ok(filter) = TopicFilter::parse(text) else {
+                if version != Version::V5 {
+                    return Err(Violation::TopicFilterInvalid);
+                }
+                reasons.push(ReasonCode::TopicFilterInvalid.as_byte());
+                continue;
+            };
+            let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+            let removed = session.subscriptions.remove(filter.as_str()).is_some();
+            if removed {
+                self.commons.unsubscribe(std::iter::once(filter), session_id);
+            }
+            reasons.push(unsuback_reason(removed).as_byte());
+        }
+        let unsuback = Unsuback {
+            packet_id: unsubscribe.packet_id,
+            properties: Properties::EMPTY,
+            reasons: &reasons,
+        };
+        self.desk.send(id.slot, &Packet::Unsuback(unsuback));
+        Ok(())
+    }
+}
+
+const fn granted(qos: QoS) -> ReasonCode {
+    match qos {
+        QoS::AtMostOnce => ReasonCode::Success,
+        QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+        QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+    }
+}
+
+/// Before 5.0 every refusal is 0x80 `[MQTT-3.9.3-2]`.
+const fn suback_byte(reason: ReasonCode, version: Version) -> u8 {
+    let refused_before_5 = reason.is_error() && !matches!(version, Version::V5);
+    if refused_before_5 { 0x80 } else { reason.as_byte() }
+}
+
+const fn unsuback_reason(removed: bool) -> ReasonCode {
+    if removed { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+}

@@ -1,0 +1,51 @@
+//! What lives as long as one network connection.
+
+use std::net::SocketAddr;
+
+use super::{Aliases, Outbox};
+use crate::codec::Version;
+
+/// What the client said it can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// Receive Maximum: QoS 1 and 2 messages in flight towards it.
+    pub receive_maximum: u16,
+    /// Maximum Packet Size, bytes.
+    pub packet_bytes_max: u32,
+    /// Whether it wants Reason Strings and User Properties on anything but PUBLISH, CONNACK and
+    /// DISCONNECT (Request Problem Information).
+    pub problem_information: bool,
+}
+
+/// One network connection of a session, seen from the protocol.
+#[derive(Debug)]
+pub struct Link {
+    /// Which connection of the shard.
+    pub serial: u32,
+    /// Protocol version.
+    pub version: Version,
+    /// Whether the client is a bridge that said so in CONNECT.
+    pub bridge: bool,
+    /// Address of the peer.
+    pub peer: SocketAddr,
+    /// What the client can take.
+    pub limits: PeerLimits,
+    /// Keep Alive in force, seconds; 0 = off.
+    pub keep_alive_secs: u16,
+    /// When the last bytes came, on the clock of `ticks_ms`.
+    pub received_ms: u64,
+    /// Topic Aliases of the client.
+    pub aliases: Aliases,
+    /// Bytes for the socket.
+    pub outbox: Outbox,
+    /// Packet Identifiers still to be sent again after a resume, last first.
+    pub resend: Vec<u16>,
+    /// Whether the connection stands in the tray of dirty ones.
+    pub dirty: bool,
+    /// Outbox bytes counted in the memory budget.
+    pub counted_bytes: usize,
+    /// Application Messages received.
+    pub messages_in: u64,
+    /// Application Messages sent.
+    pub messages_out: u64,
+}

@@ -1,0 +1,171 @@
+//! An Application Message, stored once and shared by all who wait for it.
+
+use std::sync::Arc;
+
+use crate::codec::{Properties, QoS};
+
+/// What a receiver gets of a message, borrowed from wherever it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// Topic Name.
+    pub topic: &'a str,
+    /// The properties a server passes on unaltered, in order.
+    pub properties: Properties<'a>,
+    /// Payload.
+    pub payload: &'a [u8],
+    /// When the message expires, on the clock of `ticks_ms`.
+    pub expires_ms: Option<u64>,
+}
+
+impl Content<'_> {
+    /// Bytes this takes when stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.topic.len() + self.properties.as_bytes().len() + self.payload.len()
+    }
+
+    /// Whether there is neither topic, property nor payload.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A stored Application Message. One allocation holds topic, properties and payload.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    bytes: Box<[u8]>,
+    topic_len: usize,
+    properties_len: usize,
+    expires_ms: Option<u64>,
+    qos: QoS,
+}
+
+impl Message {
+    /// Bytes of bookkeeping a stored message costs beside its content: the shared header, two
+    /// allocations, and one entry of a queue.
+    pub const OVERHEAD_BYTES: u64 = 128;
+
+    /// Stores a message; `qos` is the publisher's.
+    #[must_use]
+    pub fn new(content: &Content<'_>, qos: QoS) -> Self {
+        let properties = content.properties.as_bytes();
+        let mut bytes = Vec::with_capacity(content.len());
+        bytes.extend_from_slice(content.topic.as_bytes());
+        bytes.extend_from_slice(properties);
+        bytes.extend_from_slice(content.payload);
+        Self {
+            bytes: bytes.into_boxed_slice(),
+            topic_len: content.topic.len(),
+            properties_len: properties.len(),
+            expires_ms: content.expires_ms,
+            qos,
+        }
+    }
+
+    /// The QoS it was published with.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// Topic Name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.topic_len]).expect("stored from a &str")
+    }
+
+    /// Payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[self.topic_len + self.properties_len..]
+    }
+
+    /// When it expires, on the clock of `ticks_ms`.
+    #[must_use]
+    pub const fn expires_ms(&self) -> Option<u64> {
+        self.expires_ms
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn content(&self) -> Content<'_> {
+        let properties = &self.bytes[self.topic_len..self.topic_len + self.properties_len];
+        Content {
+            topic: self.topic(),
+            properties: Properties::from_checked(properties),
+            payload: self.payload(),
+            expires_ms: self.expires_ms,
+        }
+    }
+
+    /// Bytes to count for it in a queue.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.bytes.len() as u64 + Self::OVERHEAD_BYTES
+    }
+}
+
+/// A message on its way to its receivers: borrowed as long as everybody can be served at once,
+/// stored (once) as soon as somebody has to wait.
+#[derive(Debug)]
+pub struct Parcel<'a> {
+    content: Content<'a>,
+    qos: QoS,
+    stored: Option<Arc<Message>>,
+}
+
+impl<'a> Parcel<'a> {
+    /// A message that lies in a buffer; `qos` is the publisher's.
+    #[must_use]
+    pub const fn borrowed(content: Content<'a>, qos: QoS) -> Self {
+        Self { content, qos, stored: None }
+    }
+
+    /// A message that is stored already.
+    #[must_use]
+    pub fn stored(message: &'a Arc<Message>) -> Self {
+        Self { content: message.content(), qos: message.qos, stored: Some(Arc::clone(message)) }
+    }
+
+    /// What the receivers get.
+    #[must_use]
+    pub const fn content(&self) -> &Content<'a> {
+        &self.content
+    }
+
+    /// The QoS it was published with.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// The stored form, made at the first call.
+    pub fn message(&mut self) -> Arc<Message> {
+        let stored =
+            self.stored.get_or_insert_with(|| Arc::new(Message::new(&self.content, self.qos)));
+        Arc::clone(stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_gives_back_what_it_was_made_of_and_is_stored_once() {
+        let content = Content {
+            topic: "a/ü",
+            properties: Properties::EMPTY,
+            payload: b"\x00\xff",
+            expires_ms: Some(7),
+        };
+        let mut parcel = Parcel::borrowed(content, QoS::AtLeastOnce);
+        let message = parcel.message();
+        assert!(Arc::ptr_eq(&message, &parcel.message()));
+        assert_eq!(message.topic(), "a/ü");
+        assert_eq!(message.payload(), b"\x00\xff");
+        assert_eq!(message.expires_ms(), Some(7));
+        assert_eq!(message.qos(), QoS::AtLeastOnce);
+    }
+}

@@ -1,0 +1,298 @@
+//! Messages to the client: straight into the outbox, or into the queue until there is room.
+
+use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Sent, Session};
+use crate::codec::{
+    Packet, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version, Acknowledge, Properties, encode,
+};
+
+/// The bounds a delivery meets, as they stand in this step.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// QoS 1 and 2 messages in flight towards one client.
+    pub inflight_max: u16,
+    /// Messages waiting for one session.
+    pub queue_messages_max: usize,
+    /// Bytes waiting for one session.
+    pub queue_bytes_max: u64,
+    /// Unsent bytes of a connection above which messages wait in the queue.
+    pub outbox_bytes_max: usize,
+    /// Whether the memory budget of the process is used up.
+    pub memory_full: bool,
+    /// The time.
+    pub ticks_ms: u64,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the outbox.
+    Sent,
+    /// It waits; so many bytes were added to the queue.
+    Queued(u64),
+    /// It is gone.
+    Dropped(DropReason),
+}
+
+/// Why a message was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// QoS 0 and the client is not connected.
+    Offline,
+    /// The session's queue is full.
+    QueueFull,
+    /// The memory budget of the process is used up.
+    MemoryFull,
+    /// Above the client's Maximum Packet Size `[MQTT-3.1.2-25]`.
+    PacketTooLarge,
+    /// Its Message Expiry Interval passed while it waited `[MQTT-3.3.2-5]`.
+    Expired,
+}
+
+/// What a [`Session::refill`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refilled {
+    /// Messages put into the outbox, by QoS.
+    pub sent: [u64; 3],
+    /// Bytes that left the queue.
+    pub freed_bytes: u64,
+    /// Messages dropped as too large for the client.
+    pub too_large: u64,
+    /// Messages dropped as expired.
+    pub expired: u64,
+}
+
+impl Session {
+    /// Delivers one message with its effective QoS and RETAIN flag.
+    pub fn deliver(
+        &mut self,
+        parcel: &mut Parcel<'_>,
+        (qos, retain): (QoS, bool),
+        identifiers: &Identifiers,
+        bounds: &Bounds,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> Outcome {
+        let outcome = if self.can_send(qos, bounds) {
+            let keep = qos != QoS::AtMostOnce && self.outlives_connection();
+            let kept = keep.then(|| Delivery {
+                message: parcel.message(),
+                qos,
+                retain,
+                identifiers: identifiers.clone(),
+            });
+            self.send(parcel.content(), (qos, retain), identifiers, kept, bounds.ticks_ms, spare)
+        } else {
+            self.enqueue(parcel, (qos, retain), identifiers, bounds)
+        };
+        if matches!(outcome, Outcome::Dropped(_)) {
+            self.messages_dropped += 1;
+        }
+        outcome
+    }
+
+    /// Whether a message may pass straight into the outbox: there is a connection whose socket
+    /// keeps up, a free packet identifier, and nothing waiting that it would overtake
+    /// `[MQTT-4.6.0-6]`. QoS 0 may pass QoS 1 and 2 that wait for their window.
+    fn can_send(&self, qos: QoS, bounds: &Bounds) -> bool {
+        let Some(link) = &self.link else { return false };
+        if link.outbox.len() >= bounds.outbox_bytes_max {
+            return false;
+        }
+        if qos == QoS::AtMostOnce {
+            return self.queue.at_most_once() == 0;
+        }
+        self.queue.is_empty() && link.resend.is_empty() && self.inflight.has_room(window(link, bounds))
+    }
+
+    fn enqueue(
+        &mut self,
+        parcel: &mut Parcel<'_>,
+        (qos, retain): (QoS, bool),
+        identifiers: &Identifiers,
+        bounds: &Bounds,
+    ) -> Outcome {
+        if qos == QoS::AtMostOnce && self.link.is_none() {
+            return Outcome::Dropped(DropReason::Offline);
+        }
+        if bounds.memory_full {
+            return Outcome::Dropped(DropReason::MemoryFull);
+        }
+        let weight = parcel.content().len() as u64 + Message::OVERHEAD_BYTES;
+        let full = self.queue.len() >= bounds.queue_messages_max
+            || self.queue.bytes() + weight > bounds.queue_bytes_max;
+        if full {
+            return Outcome::Dropped(DropReason::QueueFull);
+        }
+        let message = parcel.message();
+        self.queue.push(Delivery { message, qos, retain, identifiers: identifiers.clone() });
+        Outcome::Queued(weight)
+    }
+
+    /// Puts a retained message that a SUBSCRIBE asked for into the queue, behind what waits. The
+    /// queue's own bounds do not apply: a subscriber gets every retained message it asked for.
+    pub fn enqueue_retained(&mut self, delivery: Delivery, bounds: &Bounds) -> Outcome {
+        if bounds.memory_full {
+            self.messages_dropped += 1;
+            return Outcome::Dropped(DropReason::MemoryFull);
+        }
+        let weight = delivery.message.weight();
+        self.queue.push(delivery);
+        Outcome::Queued(weight)
+    }
+
+    fn send(
+        &mut self,
+        content: &Content<'_>,
+        (qos, retain): (QoS, bool),
+        identifiers: &Identifiers,
+        kept: Option<Delivery>,
+        ticks_ms: u64,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> Outcome {
+        let Some(link) = &mut self.link else { return Outcome::Dropped(DropReason::Offline) };
+        let packet_id = if qos == QoS::AtMostOnce { 0 } else { self.inflight.next_packet_id() };
+        let publish = Publish {
+            dup: false,
+            qos,
+            retain,
+            topic: content.topic,
+            packet_id,
+            properties: content.properties,
+            payload: content.payload,
+        };
+        if !write(link, &publish, content.expires_ms, identifiers, ticks_ms, spare) {
+            return Outcome::Dropped(DropReason::PacketTooLarge);
+        }
+        link.messages_out += 1;
+        if qos != QoS::AtMostOnce {
+            self.inflight.push(qos, kept);
+        }
+        Outcome::Sent
+    }
+
+    /// Moves what waits into the outbox, as far as socket and window allow: first what was in
+    /// flight before a resume, with DUP `[MQTT-4.4.0-1]`, then the queue.
+    pub fn refill(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>) -> Refilled {
+        let mut refilled = Refilled::default();
+        self.send_again(bounds, spare, &mut refilled);
+        while let Some(qos) = self.next_sendable(bounds) {
+            let Some(delivery) = self.queue.pop() else { break };
+            refilled.freed_bytes += delivery.message.weight();
+            if delivery.message.expires_ms().is_some_and(|at| at <= bounds.ticks_ms) {
+                refilled.expired += 1;
+                continue;
+            }
+            let keep = qos != QoS::AtMostOnce && self.outlives_connection();
+            let message = std::sync::Arc::clone(&delivery.message);
+            let (retain, identifiers) = (delivery.retain, delivery.identifiers.clone());
+            let kept = keep.then_some(delivery);
+            match self.send(&message.content(), (qos, retain), &identifiers, kept, bounds.ticks_ms, spare)
+            {
+                Outcome::Sent => refilled.sent[qos as usize] += 1,
+                Outcome::Queued(_) | Outcome::Dropped(_) => refilled.too_large += 1,
+            }
+        }
+        self.messages_dropped += refilled.too_large + refilled.expired;
+        refilled
+    }
+
+    fn next_sendable(&self, bounds: &Bounds) -> Option<QoS> {
+        let link = self.link.as_ref()?;
+        if link.outbox.len() >= bounds.outbox_bytes_max || !link.resend.is_empty() {
+            return None;
+        }
+        let qos = self.queue.front()?.qos;
+        let free = qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds));
+        free.then_some(qos)
+    }
+
+    fn send_again(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>, refilled: &mut Refilled) {
+        let Some(link) = &mut self.link else { return };
+        while link.outbox.len() < bounds.outbox_bytes_max {
+            let Some(&packet_id) = link.resend.last() else { return };
+            let on_the_way = usize::from(self.inflight.len()).saturating_sub(link.resend.len());
+            match self.inflight.sent(packet_id) {
+                Some(Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery))) => {
+                    if on_the_way >= usize::from(link.limits.receive_maximum) {
+                        return;
+                    }
+                    let content = delivery.message.content();
+                    let publish = Publish {
+                        dup: true,
+                        qos: delivery.qos,
+                        retain: delivery.retain,
+                        topic: content.topic,
+                        packet_id,
+                        properties: content.properties,
+                        payload: content.payload,
+                    };
+                    let ids = &delivery.identifiers;
+                    if write(link, &publish, content.expires_ms, ids, bounds.ticks_ms, spare) {
+                        refilled.sent[delivery.qos as usize] += 1;
+                        link.messages_out += 1;
+                    } else {
+                        refilled.too_large += 1;
+                    }
+                }
+                Some(Sent::Pubcomp) => {
+                    let release = Acknowledge {
+                        packet_id,
+                        reason: ReasonCode::Success,
+                        properties: Properties::EMPTY,
+                    };
+                    let version = link.version;
+                    encode(&Packet::Pubrel(release), version, link.outbox.buffer(spare));
+                }
+                Some(Sent::Done | Sent::Puback(None) | Sent::Pubrec(None)) | None => {}
+            }
+            link.resend.pop();
+        }
+    }
+}
+
+fn window(link: &Link, bounds: &Bounds) -> u16 {
+    link.limits.receive_maximum.min(bounds.inflight_max)
+}
+
+/// Encodes a PUBLISH into the outbox; `false` when the client takes no packet of that size.
+fn write(
+    link: &mut Link,
+    publish: &Publish<'_>,
+    expires_ms: Option<u64>,
+    identifiers: &Identifiers,
+    ticks_ms: u64,
+    spare: &mut Vec<Vec<u8>>,
+) -> bool {
+    let (version, packet_bytes_max) = (link.version, link.limits.packet_bytes_max);
+    let out = link.outbox.buffer(spare);
+    let start = out.len();
+    if version == Version::V5 && (expires_ms.is_some() || !identifiers.as_slice().is_empty()) {
+        let extra = extra_properties(expires_ms, identifiers, ticks_ms);
+        publish.encode_with(extra.as_properties(), version, out);
+    } else {
+        publish.encode(version, out);
+    }
+    let fits = out.len() - start <= packet_bytes_max as usize;
+    if !fits {
+        out.truncate(start);
+    }
+    fits
+}
+
+/// What the server adds for one receiver: the time left `[MQTT-3.3.2-6]`, and the identifiers of
+/// the subscriptions that matched `[MQTT-3.3.4-3]`.
+fn extra_properties(
+    expires_ms: Option<u64>,
+    identifiers: &Identifiers,
+    ticks_ms: u64,
+) -> PropertiesBuf {
+    let mut extra = PropertiesBuf::default();
+    if let Some(at) = expires_ms {
+        let left_secs = at.saturating_sub(ticks_ms).div_ceil(1000);
+        let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX);
+        extra.push(Property::MessageExpiryInterval(left_secs));
+    }
+    for &identifier in identifiers.as_slice() {
+        extra.push(Property::SubscriptionIdentifier(identifier));
+    }
+    extra
+}

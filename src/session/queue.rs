@@ -1,0 +1,79 @@
+//! Messages that wait for one session: for its return, for its window, or for its socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Identifiers, Message};
+use crate::codec::QoS;
+
+/// One message to one session.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The effective QoS.
+    pub qos: QoS,
+    /// The RETAIN flag it goes out with.
+    pub retain: bool,
+    /// Subscription Identifiers.
+    pub identifiers: Identifiers,
+}
+
+/// A first-in first-out queue that knows its bytes. Its bounds are its owner's business.
+#[derive(Debug, Default)]
+pub struct Queue {
+    deliveries: VecDeque<Delivery>,
+    bytes: u64,
+    at_most_once: usize,
+}
+
+impl Queue {
+    /// Puts a delivery at the end.
+    pub fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.message.weight();
+        self.at_most_once += usize::from(delivery.qos == QoS::AtMostOnce);
+        self.deliveries.push_back(delivery);
+    }
+
+    /// The delivery that waits longest.
+    #[must_use]
+    pub fn front(&self) -> Option<&Delivery> {
+        self.deliveries.front()
+    }
+
+    /// Takes the delivery that waits longest.
+    pub fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.deliveries.pop_front()?;
+        self.bytes -= delivery.message.weight();
+        self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
+        if self.deliveries.is_empty() {
+            // After a burst the memory goes back.
+            self.deliveries = VecDeque::new();
+        }
+        Some(delivery)
+    }
+
+    /// Number of deliveries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    /// Number of QoS 0 deliveries.
+    #[must_use]
+    pub const fn at_most_once(&self) -> usize {
+        self.at_most_once
+    }
+
+    /// Bytes it holds, bookkeeping included.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

@@ -1,0 +1,73 @@
+//! What a client can do wrong once its packets are well formed: one variant per offence.
+
+use crate::codec::{DecodeError, ReasonCode};
+
+/// A breach of the standard that ends the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A packet that cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A second CONNECT `[MQTT-3.1.0-2]`.
+    #[error("a second CONNECT on the same connection")]
+    SecondConnect,
+    /// A packet only servers send.
+    #[error("a packet that only a server may send")]
+    ServerPacket,
+    /// AUTH without an authentication method in CONNECT `[MQTT-4.12.0-6]`.
+    #[error("AUTH without an authentication method")]
+    UnexpectedAuth,
+    /// Alias 0 or above Topic Alias Maximum `[MQTT-3.3.2-9]`.
+    #[error("a topic alias of 0 or above the maximum")]
+    TopicAliasAboveMaximum,
+    /// Empty Topic Name with an alias that was never set.
+    #[error("a topic alias that was never set")]
+    UnknownTopicAlias,
+    /// Empty Topic Name, wildcard in it, or too many levels `[MQTT-3.3.2-2]`.
+    #[error("an invalid topic name")]
+    TopicNameInvalid,
+    /// More QoS 1 and 2 messages unacknowledged than Receive Maximum `[MQTT-3.3.4-7]`.
+    #[error("more messages in flight than Receive Maximum")]
+    ReceiveMaximumExceeded,
+    /// A PUBLISH from a client carries a Subscription Identifier `[MQTT-3.3.4-6]`.
+    #[error("a subscription identifier in a PUBLISH from a client")]
+    SubscriptionIdentifierFromClient,
+    /// A Topic Filter with a misplaced wildcard or an empty one, before 5.0 `[MQTT-4.7.1-1]`.
+    #[error("an invalid topic filter")]
+    TopicFilterInvalid,
+    /// No Local on a Shared Subscription `[MQTT-3.8.3-4]`.
+    #[error("No Local on a shared subscription")]
+    NoLocalOnShared,
+    /// An acknowledgement that answers nothing in the state its packet identifier is in.
+    #[error("an acknowledgement of the wrong kind")]
+    UnexpectedAcknowledgement,
+    /// DISCONNECT raises Session Expiry Interval from 0 `[MQTT-3.1.2-23]`.
+    #[error("a session expiry set at DISCONNECT where CONNECT had none")]
+    SessionExpiryFromZero,
+    /// Nothing came for one and a half times the Keep Alive `[MQTT-3.1.2-22]`.
+    #[error("nothing received for one and a half times the keep alive")]
+    KeepAliveTimeout,
+}
+
+impl Violation {
+    /// The Reason Code that DISCONNECT tells a 5.0 client.
+    #[must_use]
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::Decode(error) => error.reason(),
+            Self::SecondConnect
+            | Self::ServerPacket
+            | Self::UnexpectedAuth
+            | Self::SubscriptionIdentifierFromClient
+            | Self::NoLocalOnShared
+            | Self::UnexpectedAcknowledgement
+            | Self::UnknownTopicAlias
+            | Self::SessionExpiryFromZero => ReasonCode::ProtocolError,
+            Self::TopicAliasAboveMaximum => ReasonCode::TopicAliasInvalid,
+            Self::TopicNameInvalid => ReasonCode::TopicNameInvalid,
+            Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
+            Self::TopicFilterInvalid => ReasonCode::TopicFilterInvalid,
+            Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
+        }
+    }
+}
