@@ -3,6 +3,7 @@
 mod filter;
 mod index;
 mod name;
+mod tree;
 mod trie;
 
 pub use filter::{TopicFilter, TopicFilterError};
