@@ -39,11 +39,13 @@ pub struct Inflight {
     /// Packet Identifier of the first entry.
     first: u16,
     unacknowledged: u16,
+    /// Bytes of the deliveries kept.
+    bytes: u64,
 }
 
 impl Default for Inflight {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), first: 1, unacknowledged: 0 }
+        Self { entries: VecDeque::new(), first: 1, unacknowledged: 0, bytes: 0 }
     }
 }
 
@@ -62,6 +64,12 @@ impl Inflight {
         self.unacknowledged == 0
     }
 
+    /// Bytes of the messages kept for a re-delivery.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether one more fits under `window`.
     #[must_use]
     pub fn has_room(&self, window: u16) -> bool {
@@ -77,6 +85,7 @@ impl Inflight {
     /// Notes a message sent under [`Self::next_packet_id`]; call only with room.
     pub fn push(&mut self, qos: QoS, kept: Option<Delivery>) {
         debug_assert!(self.entries.len() < RING as usize, "has_room was asked");
+        self.bytes += kept.as_ref().map_or(0, |delivery| delivery.message.weight());
         let sent = if qos == QoS::ExactlyOnce { Sent::Pubrec(kept) } else { Sent::Puback(kept) };
         self.entries.push_back(sent);
         self.unacknowledged += 1;
@@ -106,7 +115,7 @@ impl Inflight {
         let index = self.index(packet_id)?;
         match self.entries[index] {
             Sent::Pubrec(_) if refused => self.finish(index),
-            Sent::Pubrec(_) => self.entries[index] = Sent::Pubcomp,
+            Sent::Pubrec(_) => self.replace(index, Sent::Pubcomp),
             // A repeated PUBREC is answered with PUBREL again.
             Sent::Pubcomp => {}
             Sent::Done => return Err(Mismatch::NotFound),
@@ -145,7 +154,7 @@ impl Inflight {
     }
 
     fn finish(&mut self, index: usize) {
-        self.entries[index] = Sent::Done;
+        self.replace(index, Sent::Done);
         self.unacknowledged -= 1;
         while matches!(self.entries.front(), Some(Sent::Done)) {
             self.entries.pop_front();
@@ -153,6 +162,13 @@ impl Inflight {
         }
         if self.entries.is_empty() && self.entries.capacity() > SPARE_ENTRIES_MAX {
             self.entries = VecDeque::new();
+        }
+    }
+
+    fn replace(&mut self, index: usize, sent: Sent) {
+        let replaced = std::mem::replace(&mut self.entries[index], sent);
+        if let Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) = replaced {
+            self.bytes -= delivery.message.weight();
         }
     }
 

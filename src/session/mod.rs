@@ -31,7 +31,7 @@ pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
 pub use link::{Link, PeerLimits};
 pub use message::{Content, Message, Parcel};
-pub use outbound::{Bounds, DropReason, Outcome, Refilled};
+pub use outbound::{Bounds, DropReason, Outcome, Refilled, Terms};
 pub use outbox::Outbox;
 pub use queue::{Delivery, Queue};
 pub use received::Received;
@@ -60,6 +60,8 @@ pub struct Session {
     pub connected_unix_ms: u64,
     /// When the last connection ended, milliseconds since 1970.
     pub disconnected_unix_ms: Option<u64>,
+    /// The same on the clock of `ticks_ms`, which no one can set.
+    pub away_since_ms: Option<u64>,
     /// What the client subscribed to.
     pub subscriptions: Subscriptions,
     /// QoS 1 and 2 messages on their way to the client.
@@ -72,6 +74,8 @@ pub struct Session {
     pub will: Option<Box<ArmedWill>>,
     /// Messages dropped for this session.
     pub messages_dropped: u64,
+    /// Whether dropping was told since the last connection began.
+    pub drop_told: bool,
     /// The network connection, when there is one.
     pub link: Option<Box<Link>>,
 }
@@ -89,14 +93,22 @@ impl Session {
             created_unix_ms,
             connected_unix_ms: created_unix_ms,
             disconnected_unix_ms: None,
+            away_since_ms: None,
             subscriptions: Subscriptions::default(),
             inflight: Inflight::default(),
             received: Received::default(),
             queue: Queue::default(),
             will: None,
             messages_dropped: 0,
+            drop_told: false,
             link: None,
         }
+    }
+
+    /// Bytes of messages it holds, waiting or in flight.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.queue.bytes() + self.inflight.bytes()
     }
 
     /// Whether it outlives its connection.

@@ -1,8 +1,11 @@
 //! Messages to the client: straight into the outbox, or into the queue until there is room.
 
+use std::sync::Arc;
+
 use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Sent, Session};
 use crate::codec::{
-    Packet, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version, Acknowledge, Properties, encode,
+    Acknowledge, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
+    encode,
 };
 
 /// The bounds a delivery meets, as they stand in this step.
@@ -22,13 +25,24 @@ pub struct Bounds {
     pub ticks_ms: u64,
 }
 
+/// How one session gets a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The effective QoS.
+    pub qos: QoS,
+    /// The RETAIN flag it goes out with.
+    pub retain: bool,
+    /// Identifiers of the subscriptions that matched.
+    pub identifiers: &'a Identifiers,
+}
+
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the outbox.
     Sent,
-    /// It waits; so many bytes were added to the queue.
-    Queued(u64),
+    /// It waits.
+    Queued,
     /// It is gone.
     Dropped(DropReason),
 }
@@ -53,8 +67,6 @@ pub enum DropReason {
 pub struct Refilled {
     /// Messages put into the outbox, by QoS.
     pub sent: [u64; 3],
-    /// Bytes that left the queue.
-    pub freed_bytes: u64,
     /// Messages dropped as too large for the client.
     pub too_large: u64,
     /// Messages dropped as expired.
@@ -62,31 +74,29 @@ pub struct Refilled {
 }
 
 impl Session {
-    /// Delivers one message with its effective QoS and RETAIN flag.
+    /// Delivers one message.
     pub fn deliver(
         &mut self,
         parcel: &mut Parcel<'_>,
-        (qos, retain): (QoS, bool),
-        identifiers: &Identifiers,
+        terms: Terms<'_>,
         bounds: &Bounds,
         spare: &mut Vec<Vec<u8>>,
     ) -> Outcome {
-        let outcome = if self.can_send(qos, bounds) {
-            let keep = qos != QoS::AtMostOnce && self.outlives_connection();
-            let kept = keep.then(|| Delivery {
-                message: parcel.message(),
-                qos,
-                retain,
-                identifiers: identifiers.clone(),
-            });
-            self.send(parcel.content(), (qos, retain), identifiers, kept, bounds.ticks_ms, spare)
+        let outcome = if self.can_send(terms.qos, bounds) {
+            let kept = self.keeps(terms.qos).then(|| terms.delivery(parcel.message()));
+            self.send(parcel.content(), terms, kept, bounds.ticks_ms, spare)
         } else {
-            self.enqueue(parcel, (qos, retain), identifiers, bounds)
+            self.enqueue(parcel, terms, bounds)
         };
         if matches!(outcome, Outcome::Dropped(_)) {
             self.messages_dropped += 1;
         }
         outcome
+    }
+
+    /// Whether a sent message is kept for a re-delivery in a later connection.
+    const fn keeps(&self, qos: QoS) -> bool {
+        !matches!(qos, QoS::AtMostOnce) && self.outlives_connection()
     }
 
     /// Whether a message may pass straight into the outbox: there is a connection whose socket
@@ -100,17 +110,16 @@ impl Session {
         if qos == QoS::AtMostOnce {
             return self.queue.at_most_once() == 0;
         }
-        self.queue.is_empty() && link.resend.is_empty() && self.inflight.has_room(window(link, bounds))
+        if bounds.memory_full && self.keeps(qos) {
+            return false;
+        }
+        self.queue.is_empty()
+            && link.resend.is_empty()
+            && self.inflight.has_room(window(link, bounds))
     }
 
-    fn enqueue(
-        &mut self,
-        parcel: &mut Parcel<'_>,
-        (qos, retain): (QoS, bool),
-        identifiers: &Identifiers,
-        bounds: &Bounds,
-    ) -> Outcome {
-        if qos == QoS::AtMostOnce && self.link.is_none() {
+    fn enqueue(&mut self, parcel: &mut Parcel<'_>, terms: Terms<'_>, bounds: &Bounds) -> Outcome {
+        if terms.qos == QoS::AtMostOnce && self.link.is_none() {
             return Outcome::Dropped(DropReason::Offline);
         }
         if bounds.memory_full {
@@ -122,9 +131,8 @@ impl Session {
         if full {
             return Outcome::Dropped(DropReason::QueueFull);
         }
-        let message = parcel.message();
-        self.queue.push(Delivery { message, qos, retain, identifiers: identifiers.clone() });
-        Outcome::Queued(weight)
+        self.queue.push(terms.delivery(parcel.message()));
+        Outcome::Queued
     }
 
     /// Puts a retained message that a SUBSCRIBE asked for into the queue, behind what waits. The
@@ -134,37 +142,30 @@ impl Session {
             self.messages_dropped += 1;
             return Outcome::Dropped(DropReason::MemoryFull);
         }
-        let weight = delivery.message.weight();
         self.queue.push(delivery);
-        Outcome::Queued(weight)
+        Outcome::Queued
     }
 
     fn send(
         &mut self,
         content: &Content<'_>,
-        (qos, retain): (QoS, bool),
-        identifiers: &Identifiers,
+        terms: Terms<'_>,
         kept: Option<Delivery>,
         ticks_ms: u64,
         spare: &mut Vec<Vec<u8>>,
     ) -> Outcome {
-        let Some(link) = &mut self.link else { return Outcome::Dropped(DropReason::Offline) };
-        let packet_id = if qos == QoS::AtMostOnce { 0 } else { self.inflight.next_packet_id() };
-        let publish = Publish {
-            dup: false,
-            qos,
-            retain,
-            topic: content.topic,
-            packet_id,
-            properties: content.properties,
-            payload: content.payload,
+        let Some(link) = &mut self.link else {
+            return Outcome::Dropped(DropReason::Offline);
         };
-        if !write(link, &publish, content.expires_ms, identifiers, ticks_ms, spare) {
+        let packet_id = match terms.qos {
+            QoS::AtMostOnce => 0,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.inflight.next_packet_id(),
+        };
+        if !write(link, content, terms, (packet_id, false), ticks_ms, spare) {
             return Outcome::Dropped(DropReason::PacketTooLarge);
         }
-        link.messages_out += 1;
-        if qos != QoS::AtMostOnce {
-            self.inflight.push(qos, kept);
+        if terms.qos != QoS::AtMostOnce {
+            self.inflight.push(terms.qos, kept);
         }
         Outcome::Sent
     }
@@ -174,35 +175,33 @@ impl Session {
     pub fn refill(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>) -> Refilled {
         let mut refilled = Refilled::default();
         self.send_again(bounds, spare, &mut refilled);
-        while let Some(qos) = self.next_sendable(bounds) {
+        while self.front_can_go(bounds) {
             let Some(delivery) = self.queue.pop() else { break };
-            refilled.freed_bytes += delivery.message.weight();
-            if delivery.message.expires_ms().is_some_and(|at| at <= bounds.ticks_ms) {
+            let message = Arc::clone(&delivery.message);
+            if message.expires_ms().is_some_and(|at| at <= bounds.ticks_ms) {
                 refilled.expired += 1;
                 continue;
             }
-            let keep = qos != QoS::AtMostOnce && self.outlives_connection();
-            let message = std::sync::Arc::clone(&delivery.message);
-            let (retain, identifiers) = (delivery.retain, delivery.identifiers.clone());
-            let kept = keep.then_some(delivery);
-            match self.send(&message.content(), (qos, retain), &identifiers, kept, bounds.ticks_ms, spare)
-            {
+            let identifiers = delivery.identifiers.clone();
+            let (qos, retain) = (delivery.qos, delivery.retain);
+            let terms = Terms { qos, retain, identifiers: &identifiers };
+            let kept = self.keeps(qos).then_some(delivery);
+            match self.send(&message.content(), terms, kept, bounds.ticks_ms, spare) {
                 Outcome::Sent => refilled.sent[qos as usize] += 1,
-                Outcome::Queued(_) | Outcome::Dropped(_) => refilled.too_large += 1,
+                Outcome::Queued | Outcome::Dropped(_) => refilled.too_large += 1,
             }
         }
         self.messages_dropped += refilled.too_large + refilled.expired;
         refilled
     }
 
-    fn next_sendable(&self, bounds: &Bounds) -> Option<QoS> {
-        let link = self.link.as_ref()?;
-        if link.outbox.len() >= bounds.outbox_bytes_max || !link.resend.is_empty() {
-            return None;
-        }
-        let qos = self.queue.front()?.qos;
-        let free = qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds));
-        free.then_some(qos)
+    fn front_can_go(&self, bounds: &Bounds) -> bool {
+        let (Some(link), Some(front)) = (&self.link, self.queue.front()) else {
+            return false;
+        };
+        link.outbox.len() < bounds.outbox_bytes_max
+            && link.resend.is_empty()
+            && (front.qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds)))
     }
 
     fn send_again(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>, refilled: &mut Refilled) {
@@ -216,32 +215,14 @@ impl Session {
                         return;
                     }
                     let content = delivery.message.content();
-                    let publish = Publish {
-                        dup: true,
-                        qos: delivery.qos,
-                        retain: delivery.retain,
-                        topic: content.topic,
-                        packet_id,
-                        properties: content.properties,
-                        payload: content.payload,
-                    };
-                    let ids = &delivery.identifiers;
-                    if write(link, &publish, content.expires_ms, ids, bounds.ticks_ms, spare) {
+                    let again = (packet_id, true);
+                    if write(link, &content, delivery.terms(), again, bounds.ticks_ms, spare) {
                         refilled.sent[delivery.qos as usize] += 1;
-                        link.messages_out += 1;
                     } else {
                         refilled.too_large += 1;
                     }
                 }
-                Some(Sent::Pubcomp) => {
-                    let release = Acknowledge {
-                        packet_id,
-                        reason: ReasonCode::Success,
-                        properties: Properties::EMPTY,
-                    };
-                    let version = link.version;
-                    encode(&Packet::Pubrel(release), version, link.outbox.buffer(spare));
-                }
+                Some(Sent::Pubcomp) => release_again(link, packet_id, spare),
                 Some(Sent::Done | Sent::Puback(None) | Sent::Pubrec(None)) | None => {}
             }
             link.resend.pop();
@@ -249,30 +230,61 @@ impl Session {
     }
 }
 
+impl Terms<'_> {
+    fn delivery(&self, message: Arc<Message>) -> Delivery {
+        let identifiers = self.identifiers.clone();
+        Delivery { message, qos: self.qos, retain: self.retain, identifiers }
+    }
+}
+
+impl Delivery {
+    const fn terms(&self) -> Terms<'_> {
+        Terms { qos: self.qos, retain: self.retain, identifiers: &self.identifiers }
+    }
+}
+
 fn window(link: &Link, bounds: &Bounds) -> u16 {
     link.limits.receive_maximum.min(bounds.inflight_max)
+}
+
+fn release_again(link: &mut Link, packet_id: u16, spare: &mut Vec<Vec<u8>>) {
+    let (reason, properties) = (ReasonCode::Success, Properties::EMPTY);
+    let release = Packet::Pubrel(Acknowledge { packet_id, reason, properties });
+    encode(&release, link.version, link.outbox.buffer(spare));
 }
 
 /// Encodes a PUBLISH into the outbox; `false` when the client takes no packet of that size.
 fn write(
     link: &mut Link,
-    publish: &Publish<'_>,
-    expires_ms: Option<u64>,
-    identifiers: &Identifiers,
+    content: &Content<'_>,
+    terms: Terms<'_>,
+    (packet_id, dup): (u16, bool),
     ticks_ms: u64,
     spare: &mut Vec<Vec<u8>>,
 ) -> bool {
+    let publish = Publish {
+        dup,
+        qos: terms.qos,
+        retain: terms.retain,
+        topic: content.topic,
+        packet_id,
+        properties: content.properties,
+        payload: content.payload,
+    };
     let (version, packet_bytes_max) = (link.version, link.limits.packet_bytes_max);
+    let identifiers = terms.identifiers.as_slice();
     let out = link.outbox.buffer(spare);
     let start = out.len();
-    if version == Version::V5 && (expires_ms.is_some() || !identifiers.as_slice().is_empty()) {
-        let extra = extra_properties(expires_ms, identifiers, ticks_ms);
+    if version == Version::V5 && (content.expires_ms.is_some() || !identifiers.is_empty()) {
+        let extra = extra_properties(content.expires_ms, identifiers, ticks_ms);
         publish.encode_with(extra.as_properties(), version, out);
     } else {
         publish.encode(version, out);
     }
     let fits = out.len() - start <= packet_bytes_max as usize;
-    if !fits {
+    if fits {
+        link.messages_out += 1;
+    } else {
         out.truncate(start);
     }
     fits
@@ -280,18 +292,14 @@ fn write(
 
 /// What the server adds for one receiver: the time left `[MQTT-3.3.2-6]`, and the identifiers of
 /// the subscriptions that matched `[MQTT-3.3.4-3]`.
-fn extra_properties(
-    expires_ms: Option<u64>,
-    identifiers: &Identifiers,
-    ticks_ms: u64,
-) -> PropertiesBuf {
+fn extra_properties(expires_ms: Option<u64>, identifiers: &[u32], ticks_ms: u64) -> PropertiesBuf {
     let mut extra = PropertiesBuf::default();
     if let Some(at) = expires_ms {
         let left_secs = at.saturating_sub(ticks_ms).div_ceil(1000);
         let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX);
         extra.push(Property::MessageExpiryInterval(left_secs));
     }
-    for &identifier in identifiers.as_slice() {
+    for &identifier in identifiers {
         extra.push(Property::SubscriptionIdentifier(identifier));
     }
     extra
