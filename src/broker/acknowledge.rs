@@ -2,7 +2,7 @@
 
 use super::{ConnectionId, Shard};
 use crate::codec::{Acknowledge, Packet, Properties, ReasonCode};
-use crate::session::{Session, Violation};
+use crate::session::{Bounds, Session, Violation};
 
 impl Shard {
     pub(super) fn puback(
@@ -10,8 +10,11 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
-        Session::forgive(session.inflight.puback(ack.packet_id))?;
+        let puback = |session: &mut Session, _: &Bounds| session.inflight.puback(ack.packet_id);
+        let Some(done) = self.desk.change(id.slot, puback) else {
+            return Ok(());
+        };
+        Session::forgive(done)?;
         self.window_moved(id);
         Ok(())
     }
@@ -21,9 +24,13 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
         let refused = ack.reason.is_error();
-        let known = Session::forgive(session.inflight.pubrec(ack.packet_id, refused))?;
+        let pubrec =
+            |session: &mut Session, _: &Bounds| session.inflight.pubrec(ack.packet_id, refused);
+        let Some(done) = self.desk.change(id.slot, pubrec) else {
+            return Ok(());
+        };
+        let known = Session::forgive(done)?;
         if refused {
             self.window_moved(id);
             return Ok(());
@@ -36,7 +43,9 @@ impl Shard {
     }
 
     pub(super) fn pubrel(&mut self, id: ConnectionId, ack: &Acknowledge<'_>) {
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return };
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return;
+        };
         let reason = session.release(ack.packet_id);
         let complete =
             Acknowledge { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };
@@ -48,15 +57,20 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
-        Session::forgive(session.inflight.pubcomp(ack.packet_id))?;
+        let pubcomp = |session: &mut Session, _: &Bounds| session.inflight.pubcomp(ack.packet_id);
+        let Some(done) = self.desk.change(id.slot, pubcomp) else {
+            return Ok(());
+        };
+        Session::forgive(done)?;
         self.window_moved(id);
         Ok(())
     }
 
     /// An acknowledgement made room for what waits.
     fn window_moved(&mut self, id: ConnectionId) {
-        let Some(session) = self.desk.roster.session(id.slot) else { return };
+        let Some(session) = self.desk.roster.session(id.slot) else {
+            return;
+        };
         let resends = session.link.as_ref().is_some_and(|link| !link.resend.is_empty());
         if resends || !session.queue.is_empty() {
             self.desk.refill(id.slot);

@@ -41,7 +41,8 @@ impl Shard {
             session.expiry_interval_secs = admission.session_expiry_interval_secs;
             session.connected_unix_ms = self.now.unix_ms;
             session.disconnected_unix_ms = None;
-            session.messages_dropped = 0;
+            session.away_since_ms = None;
+            session.drop_told = false;
             // A resumed session's delayed Will is discarded `[MQTT-3.1.3-9]`.
             session.will = will;
             if let Some(link) = &mut session.link {
@@ -66,7 +67,9 @@ impl Shard {
     /// Ends an earlier connection of the same client `[MQTT-3.1.4-3]`, and its session when a
     /// clean start asks for it `[MQTT-3.1.2-4]`.
     fn take_over(&mut self, admission: &Admission) {
-        let Some(slot) = self.desk.roster.find(&admission.client_id) else { return };
+        let Some(slot) = self.desk.roster.find(&admission.client_id) else {
+            return;
+        };
         let link = self.desk.roster.session(slot).and_then(|session| session.link.as_ref());
         if let Some(serial) = link.map(|link| link.serial) {
             self.end_connection(ConnectionId { slot, serial }, Departure::TakenOver);

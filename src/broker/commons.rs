@@ -33,16 +33,16 @@ pub struct Commons {
 }
 
 impl Commons {
-    /// For `shards` shards; `hash_seed` is unpredictable in production (it guards the tries
-    /// against chosen topic names) and fixed in simulation.
+    /// For `shards` shards; `hash_seed` is unpredictable in production (it guards hash
+    /// tables against chosen topic names) and fixed in simulation.
     #[must_use]
     pub fn new(shards: usize, limits: Limits, hash_seed: u64) -> Arc<Self> {
         Arc::new(Self {
             shards: shards.max(1),
             hash_seed,
-            routes: RwLock::new(Routes::new(hash_seed)),
+            routes: RwLock::new(Routes::default()),
             routes_serial: AtomicU64::new(0),
-            retained: RwLock::new(RetainedStore::new(hash_seed)),
+            retained: RwLock::new(RetainedStore::default()),
             retained_bytes: AtomicU64::new(0),
             limits: RwLock::new(Arc::new(limits)),
             limits_serial: AtomicU64::new(0),
@@ -176,7 +176,12 @@ impl Commons {
         true
     }
 
-    pub(super) fn retained_matching(&self, filter: &str, ticks_ms: u64, max: usize) -> Vec<Retained> {
+    pub(super) fn retained_matching(
+        &self,
+        filter: &str,
+        ticks_ms: u64,
+        max: usize,
+    ) -> Vec<Retained> {
         read(&self.retained).find(filter, ticks_ms, max)
     }
 

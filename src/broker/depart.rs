@@ -27,7 +27,9 @@ impl Shard {
         disconnect: &Disconnect<'_>,
     ) -> Result<(), Violation> {
         let expiry_max = self.limits.session_expiry_secs_max;
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return Ok(());
+        };
         if let Some(secs) = disconnect.properties.session_expiry_interval() {
             if session.expiry_interval_secs == 0 && secs > 0 {
                 return Err(Violation::SessionExpiryFromZero);
@@ -50,15 +52,20 @@ impl Shard {
             return;
         }
         self.say_goodbye(id, departure);
-        let Some(mut link) = self.desk.roster.disconnect(id.slot) else { return };
+        let Some(mut link) = self.desk.roster.disconnect(id.slot) else {
+            return;
+        };
         self.desk.grown_bytes -= signed(link.counted_bytes as u64);
         if departure != Departure::ByPeer {
             self.desk.trays.closing.push(Closing { id, farewell: link.outbox.take() });
         }
         self.desk.counters.disconnections += 1;
         let now = self.now;
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return };
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return;
+        };
         session.disconnected_unix_ms = Some(now.unix_ms);
+        session.away_since_ms = Some(now.ticks_ms);
         let client_id = session.client_id.clone();
         self.desk.trays.note(Event::Disconnected { client_id, peer: link.peer, departure });
         if departure == Departure::Normal {
@@ -81,8 +88,12 @@ impl Shard {
 
     /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends.
     fn say_goodbye(&mut self, id: ConnectionId, departure: Departure) {
-        let Some(reason) = departure.disconnect_reason() else { return };
-        let Some(link) = self.desk.roster.link_mut(id) else { return };
+        let Some(reason) = departure.disconnect_reason() else {
+            return;
+        };
+        let Some(link) = self.desk.roster.link_mut(id) else {
+            return;
+        };
         if link.version != Version::V5 {
             return;
         }
@@ -100,7 +111,9 @@ impl Shard {
     pub(super) fn end_session(&mut self, slot: u32) {
         self.publish_will(slot);
         let session_id = self.session_id(slot);
-        let Some(session) = self.desk.roster.remove(slot) else { return };
+        let Some(session) = self.desk.roster.remove(slot) else {
+            return;
+        };
         let filters = session.subscriptions.iter().filter_map(|(text, _)| {
             // Only valid filters were subscribed.
             crate::topic::TopicFilter::parse(text).ok()
@@ -108,7 +121,7 @@ impl Shard {
         if !session.subscriptions.is_empty() {
             self.commons.unsubscribe(filters, session_id);
         }
-        self.desk.grown_bytes -= signed(session.queue.bytes());
+        self.desk.grown_bytes -= signed(session.held_bytes());
         self.commons.end_session();
         if session.outlives_connection() {
             let queue_messages = session.queue.len();
@@ -118,8 +131,12 @@ impl Shard {
     }
 
     fn publish_will(&mut self, slot: u32) {
-        let Some(session) = self.desk.roster.session_mut(slot) else { return };
-        let Some(will) = session.will.take() else { return };
+        let Some(session) = self.desk.roster.session_mut(slot) else {
+            return;
+        };
+        let Some(will) = session.will.take() else {
+            return;
+        };
         let from = self.session_id(slot);
         let content = will.content(self.now.ticks_ms);
         self.route(Some(from), content, will.qos(), will.retain);
@@ -142,7 +159,9 @@ impl Shard {
 
     fn keep_alive_due(&mut self, timer: Timer) {
         let id = ConnectionId { slot: timer.slot, serial: timer.serial };
-        let Some(link) = self.desk.roster.link_mut(id) else { return };
+        let Some(link) = self.desk.roster.link_mut(id) else {
+            return;
+        };
         let (secs, received_ms) = (link.keep_alive_secs, link.received_ms);
         if received_ms + keep_alive_ms(secs) <= self.now.ticks_ms {
             self.violated(id, Violation::KeepAliveTimeout);
@@ -157,13 +176,16 @@ impl Shard {
             return None;
         }
         let session = self.desk.roster.session(timer.slot)?;
-        let since_unix_ms = session.disconnected_unix_ms?;
-        Some(self.now.unix_ms.saturating_sub(since_unix_ms))
+        Some(self.now.ticks_ms.saturating_sub(session.away_since_ms?))
     }
 
     fn will_due(&mut self, timer: Timer) {
-        let Some(away_ms) = self.away_ms(&timer) else { return };
-        let Some(session) = self.desk.roster.session(timer.slot) else { return };
+        let Some(away_ms) = self.away_ms(&timer) else {
+            return;
+        };
+        let Some(session) = self.desk.roster.session(timer.slot) else {
+            return;
+        };
         let Some(will) = &session.will else { return };
         if away_ms >= u64::from(will.delay_secs) * 1000 {
             self.publish_will(timer.slot);
@@ -171,8 +193,12 @@ impl Shard {
     }
 
     fn expiry_due(&mut self, timer: Timer) {
-        let Some(away_ms) = self.away_ms(&timer) else { return };
-        let Some(session) = self.desk.roster.session(timer.slot) else { return };
+        let Some(away_ms) = self.away_ms(&timer) else {
+            return;
+        };
+        let Some(session) = self.desk.roster.session(timer.slot) else {
+            return;
+        };
         if away_ms >= u64::from(session.expiry_interval_secs) * 1000 {
             self.end_session(timer.slot);
         }

@@ -8,7 +8,7 @@ use super::roster::Roster;
 use super::stats::Counters;
 use super::{ConnectionId, Event, Limits, Trays, signed};
 use crate::codec::{Packet, encode};
-use crate::session::{Bounds, DropReason, Outcome, Parcel};
+use crate::session::{Bounds, DropReason, Outcome, Parcel, Session, Terms};
 
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -37,15 +37,19 @@ impl Desk {
 
     /// Hands a message to a session of this shard. A session that is gone gets nothing.
     pub(super) fn hand_over(&mut self, to: &Addressee, parcel: &mut Parcel<'_>) {
-        let Some(session) = self.roster.addressed_mut(to.session) else { return };
-        let how = (to.qos, to.retain);
-        let outcome = session.deliver(parcel, how, &to.identifiers, &self.bounds, &mut self.spare);
+        let Some(session) = self.roster.addressed_mut(to.session) else {
+            return;
+        };
+        let terms = Terms { qos: to.qos, retain: to.retain, identifiers: &to.identifiers };
+        let held_before = session.held_bytes();
+        let outcome = session.deliver(parcel, terms, &self.bounds, &mut self.spare);
+        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
         match outcome {
             Outcome::Sent => {
                 self.counters.messages_sent[to.qos as usize] += 1;
                 self.mark_dirty(to.session.slot);
             }
-            Outcome::Queued(bytes) => self.grown_bytes += signed(bytes),
+            Outcome::Queued => {}
             Outcome::Dropped(reason) => self.dropped(to.session.slot, reason),
         }
     }
@@ -53,8 +57,11 @@ impl Desk {
     /// Counts a dropped message; the first of a connection (or of an offline time) is told.
     pub(super) fn dropped(&mut self, slot: u32, reason: DropReason) {
         self.counters.dropped(reason, 1);
-        let Some(session) = self.roster.session(slot) else { return };
-        if session.messages_dropped == 1 && reason != DropReason::Offline {
+        let Some(session) = self.roster.session_mut(slot) else {
+            return;
+        };
+        if !session.drop_told && reason != DropReason::Offline {
+            session.drop_told = true;
             let client_id = session.client_id.clone();
             self.trays.note(Event::Dropping { client_id, reason });
         }
@@ -62,17 +69,24 @@ impl Desk {
 
     /// Sends a packet other than PUBLISH to the client of a slot, if it is connected.
     pub(super) fn send(&mut self, slot: u32, packet: &Packet<'_>) {
-        let Some(session) = self.roster.session_mut(slot) else { return };
-        let Some(link) = &mut session.link else { return };
+        let Some(session) = self.roster.session_mut(slot) else {
+            return;
+        };
+        let Some(link) = &mut session.link else {
+            return;
+        };
         encode(packet, link.version, link.outbox.buffer(&mut self.spare));
         self.mark_dirty(slot);
     }
 
     /// Moves what waits in a session into its outbox, as far as there is room.
     pub(super) fn refill(&mut self, slot: u32) {
-        let Some(session) = self.roster.session_mut(slot) else { return };
+        let Some(session) = self.roster.session_mut(slot) else {
+            return;
+        };
+        let held_before = session.held_bytes();
         let refilled = session.refill(&self.bounds, &mut self.spare);
-        self.grown_bytes -= signed(refilled.freed_bytes);
+        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
         for (total, sent) in self.counters.messages_sent.iter_mut().zip(refilled.sent) {
             *total += sent;
         }
@@ -86,9 +100,13 @@ impl Desk {
     /// A socket took bytes: gives an empty outbox's buffer back, counts what is left, and says
     /// whether something waits for the room.
     pub(super) fn flushed(&mut self, id: ConnectionId) -> bool {
-        let Some(session) = self.roster.connected_mut(id) else { return false };
+        let Some(session) = self.roster.connected_mut(id) else {
+            return false;
+        };
         let queued = !session.queue.is_empty();
-        let Some(link) = &mut session.link else { return false };
+        let Some(link) = &mut session.link else {
+            return false;
+        };
         link.dirty = false;
         link.outbox.release(&mut self.spare);
         let (before, after) = (link.counted_bytes, link.outbox.len());
@@ -97,8 +115,23 @@ impl Desk {
         queued || !link.resend.is_empty()
     }
 
+    /// Changes a session's window or queue and counts what it then holds; `None` when it is gone.
+    pub(super) fn change<R>(
+        &mut self,
+        slot: u32,
+        change: impl FnOnce(&mut Session, &Bounds) -> R,
+    ) -> Option<R> {
+        let session = self.roster.session_mut(slot)?;
+        let held_before = session.held_bytes();
+        let result = change(session, &self.bounds);
+        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        Some(result)
+    }
+
     pub(super) fn mark_dirty(&mut self, slot: u32) {
-        let Some(session) = self.roster.session_mut(slot) else { return };
+        let Some(session) = self.roster.session_mut(slot) else {
+            return;
+        };
         if let Some(link) = &mut session.link
             && !link.dirty
         {

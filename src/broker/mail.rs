@@ -107,7 +107,7 @@ impl Shard {
             let (receivers, rest) = addressees.split_at(enclosure.addressees);
             addressees = rest;
             for addressee in receivers {
-                self.hand_over(addressee, &mut parcel);
+                self.desk.hand_over(addressee, &mut parcel);
             }
         }
         letter.clear();

@@ -27,22 +27,25 @@ impl Shard {
         let Some(session) = slot.and_then(|slot| self.desk.roster.session(slot)) else {
             return Vec::new();
         };
-        let view = |(filter, subscription): (&str, &crate::session::Subscription)| {
-            SubscriptionView {
+        let view =
+            |(filter, subscription): (&str, &crate::session::Subscription)| SubscriptionView {
                 client_id: session.client_id.clone(),
                 filter: filter.into(),
                 options: subscription.options,
                 identifier: subscription.identifier,
-            }
-        };
+            };
         session.subscriptions.iter().map(view).collect()
     }
 
     /// Ends a client's connection (DISCONNECT 0x98 for 5.0); `false` when it is not connected.
     pub fn kick(&mut self, client_id: &str, now: Now) -> bool {
-        let Some(slot) = self.desk.roster.find(client_id) else { return false };
+        let Some(slot) = self.desk.roster.find(client_id) else {
+            return false;
+        };
         let session = self.desk.roster.session(slot);
-        let Some(link) = session.and_then(|session| session.link.as_ref()) else { return false };
+        let Some(link) = session.and_then(|session| session.link.as_ref()) else {
+            return false;
+        };
         let id = ConnectionId { slot, serial: link.serial };
         self.begin(now);
         self.end_connection(id, Departure::AdministrativeAction);

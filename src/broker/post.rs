@@ -27,7 +27,9 @@ impl Post {
         if shard == self.shard {
             return desk.hand_over(to, parcel);
         }
-        let Some(letter) = desk.trays.letters.get_mut(usize::from(shard)) else { return };
+        let Some(letter) = desk.trays.letters.get_mut(usize::from(shard)) else {
+            return;
+        };
         if !self.enclosed.contains(&shard) {
             self.enclosed.push(shard);
             letter.enclose(parcel.content(), parcel.qos());

@@ -1,10 +1,10 @@
 //! Bytes from a client: whole packets in order, each to its door.
 
-use super::{ConnectionId, Departure, Now, SessionId, Shard};
+use super::{ConnectionId, Departure, Now, Shard};
 use crate::codec::{
     Acknowledge, Frame, Packet, Properties, Publish, QoS, ReasonCode, Version, decode,
 };
-use crate::session::{Content, Session, Violation};
+use crate::session::{Content, Violation};
 use crate::topic::TopicName;
 
 /// Whether the connection goes on after a packet.
@@ -44,7 +44,9 @@ impl Shard {
 
     fn receive_packets(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
         let ticks_ms = self.now.ticks_ms;
-        let Some(link) = self.desk.roster.link_mut(id) else { return bytes.len() };
+        let Some(link) = self.desk.roster.link_mut(id) else {
+            return bytes.len();
+        };
         link.received_ms = ticks_ms;
         let version = link.version;
         let mut used = 0;
@@ -122,7 +124,9 @@ impl Shard {
         let Some(alias) = publish.properties.topic_alias() else {
             return self.publish_named(id, publish, publish.topic, forwarded, expires_ms);
         };
-        let Some(link) = self.desk.roster.link_mut(id) else { return Ok(()) };
+        let Some(link) = self.desk.roster.link_mut(id) else {
+            return Ok(());
+        };
         if publish.topic.is_empty() {
             let topic = link.aliases.topic(alias)?.to_owned();
             return self.publish_named(id, publish, &topic, forwarded, expires_ms);
@@ -145,7 +149,9 @@ impl Shard {
         }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let receive_maximum = self.limits.receive_maximum;
-        let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return Ok(());
+        };
         let mut reason = ReasonCode::Success;
         if session.accept(qos, packet_id, receive_maximum)? {
             let from = self.session_id(id.slot);

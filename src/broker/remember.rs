@@ -15,26 +15,44 @@ const TOPICS_MAX: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Remembered {
-    topics: HashMap<Box<str>, Matched, FixedState>,
+    /// Topic → index into `matched`: one look-up serves a hit.
+    topics: HashMap<Box<str>, usize, FixedState>,
+    matched: Vec<Matched>,
     routes_serial: u64,
 }
 
 impl Remembered {
     pub(super) fn new(hash_seed: u64) -> Self {
         let topics = HashMap::with_hasher(FixedState::with_seed(hash_seed));
-        Self { topics, routes_serial: 0 }
+        Self { topics, matched: Vec::new(), routes_serial: 0 }
     }
 
     /// Everybody who gets messages of `topic`.
     pub(super) fn find(&mut self, topic: &str, commons: &Commons) -> &Matched {
         let routes_serial = commons.routes_serial();
-        if routes_serial != self.routes_serial || self.topics.len() >= TOPICS_MAX {
-            self.topics.clear();
+        if routes_serial != self.routes_serial {
+            self.forget();
             self.routes_serial = routes_serial;
         }
-        if !self.topics.contains_key(topic) {
-            self.topics.insert(topic.into(), commons.find(topic));
+        let index = match self.topics.get(topic) {
+            Some(index) => *index,
+            None => self.remember(topic, commons.find(topic)),
+        };
+        &self.matched[index]
+    }
+
+    fn remember(&mut self, topic: &str, matched: Matched) -> usize {
+        if self.matched.len() >= TOPICS_MAX {
+            self.forget();
         }
-        &self.topics[topic]
+        let index = self.matched.len();
+        self.matched.push(matched);
+        self.topics.insert(topic.into(), index);
+        index
+    }
+
+    fn forget(&mut self) {
+        self.topics.clear();
+        self.matched.clear();
     }
 }

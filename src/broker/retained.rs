@@ -14,17 +14,13 @@ pub(super) struct Retained {
 }
 
 /// All retained messages.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RetainedStore {
     index: Index<Retained>,
     bytes: u64,
 }
 
 impl RetainedStore {
-    pub(super) fn new(hash_seed: u64) -> Self {
-        Self { index: Index::with_seed(hash_seed), bytes: 0 }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }

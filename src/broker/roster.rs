@@ -87,7 +87,9 @@ impl Roster {
 
     /// What says to publishers whether the session of a slot is connected.
     pub(super) fn presence(&mut self, slot: u32) -> Arc<Presence> {
-        let Some(slot) = self.slots.get_mut(slot as usize) else { return Arc::default() };
+        let Some(slot) = self.slots.get_mut(slot as usize) else {
+            return Arc::default();
+        };
         let connected = slot.session.as_ref().is_some_and(|session| session.link.is_some());
         let presence = slot.presence.get_or_insert_with(Arc::default);
         presence.set(connected);
@@ -107,7 +109,8 @@ impl Roster {
         self.sessions_begun = self.sessions_begun.wrapping_add(1);
         self.by_client_id.insert(session.client_id.clone(), slot);
         let place = &mut self.slots[slot as usize];
-        *place = Slot { session: Some(Box::new(session)), serial: self.sessions_begun, presence: None };
+        *place =
+            Slot { session: Some(Box::new(session)), serial: self.sessions_begun, presence: None };
         Some(slot)
     }
 
@@ -158,5 +161,4 @@ impl Roster {
         };
         self.slots.iter().enumerate().filter_map(id).collect()
     }
-
 }

@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription asks for.
 
-use super::{ConnectionId, Shard, signed};
+use super::{ConnectionId, Shard};
 use crate::codec::{
     Packet, Properties, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscriptionRequest,
     Unsuback, Unsubscribe, Version,
@@ -49,7 +49,11 @@ impl Shard {
         let Ok(filter) = TopicFilter::parse(request.filter) else {
             // 5.0 has a Reason Code for it; before, the connection ends `[MQTT-4.7.1-1]`.
             let refused = Ok((ReasonCode::TopicFilterInvalid, false));
-            return if version == Version::V5 { refused } else { Err(Violation::TopicFilterInvalid) };
+            return if version == Version::V5 {
+                refused
+            } else {
+                Err(Violation::TopicFilterInvalid)
+            };
         };
         let mut options = request.options;
         if filter.share().is_some() && options.no_local {
@@ -96,14 +100,14 @@ impl Shard {
         }
         let identifiers = identifier.map_or(Identifiers::NONE, |one| Identifiers::new(&[one]));
         for retained in found {
-            let Some(session) = self.desk.roster.session_mut(id.slot) else { return };
             let qos = request.options.qos.min(retained.message.qos());
             let identifiers = identifiers.clone();
             let delivery = Delivery { message: retained.message, qos, retain: true, identifiers };
-            match session.enqueue_retained(delivery, &self.desk.bounds) {
-                Outcome::Queued(bytes) => self.desk.grown_bytes += signed(bytes),
-                Outcome::Dropped(reason) => self.desk.dropped(id.slot, reason),
-                Outcome::Sent => {}
+            let outcome = self
+                .desk
+                .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
+            if let Some(Outcome::Dropped(reason)) = outcome {
+                self.desk.dropped(id.slot, reason);
             }
         }
         self.desk.refill(id.slot);
@@ -125,7 +129,9 @@ impl Shard {
                 reasons.push(ReasonCode::TopicFilterInvalid.as_byte());
                 continue;
             };
-            let Some(session) = self.desk.roster.session_mut(id.slot) else { return Ok(()) };
+            let Some(session) = self.desk.roster.session_mut(id.slot) else {
+                return Ok(());
+            };
             let removed = session.subscriptions.remove(filter.as_str()).is_some();
             if removed {
                 self.commons.unsubscribe(std::iter::once(filter), session_id);

@@ -49,17 +49,18 @@ impl Timers {
     pub(super) fn take_due(&mut self, ticks_ms: u64) -> Vec<Timer> {
         let mut due = Vec::new();
         let target = ticks_ms / TURN_MS;
-        if self.len == 0 {
-            self.turns = self.turns.max(target);
-            return due;
-        }
-        while self.turns < target {
-            self.turns += 1;
+        // From one slot that holds something to the next; what lies between is empty.
+        while let Some(turn) = self.deadline().map(|at_ms| at_ms / TURN_MS) {
+            if turn > target {
+                break;
+            }
+            self.turns = turn;
             self.cascade();
             let slot = slot_of(self.turns);
+            self.len -= self.levels[0][slot].len();
             due.append(&mut self.levels[0][slot]);
         }
-        self.len -= due.len();
+        self.turns = self.turns.max(target);
         due
     }
 
