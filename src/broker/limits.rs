@@ -34,25 +34,3 @@ pub struct Limits {
     pub memory_bytes_max: u64,
 }
 
-#[cfg(test)]
-impl Limits {
-    /// Roomy bounds for tests.
-    pub(crate) fn roomy() -> Self {
-        Self {
-            packet_bytes_max: 1 << 20,
-            receive_maximum: 100,
-            topic_alias_maximum: 10,
-            keep_alive_secs_max: u16::MAX,
-            topic_levels_max: 128,
-            subscriptions_max: 1000,
-            inflight_max: 100,
-            queue_messages_max: 1000,
-            queue_bytes_max: 1 << 20,
-            session_expiry_secs_max: u32::MAX,
-            outbox_bytes_max: 64 * 1024,
-            retained_messages_max: 1000,
-            sessions_max: 1000,
-            memory_bytes_max: 1 << 30,
-        }
-    }
-}
