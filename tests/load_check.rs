@@ -9,20 +9,14 @@ use check::{Faults, Ledger, STAMP_BYTES, Stamp};
 /// Feeds numbers to a ledger: how many counted as delivered, and the faults.
 fn note(numbers: &[u32]) -> (usize, Faults) {
     let (mut ledger, mut faults) = (Ledger::default(), Faults::default());
-    let delivered = numbers
-        .iter()
-        .filter(|number| ledger.note(**number, &mut faults))
-        .count();
+    let delivered = numbers.iter().filter(|number| ledger.note(**number, &mut faults)).count();
     (delivered, faults)
 }
 
 #[test]
 fn messages_in_order_are_no_fault() {
     let (delivered, faults) = note(&[0, 1, 2, 3]);
-    assert_eq!(
-        (delivered, faults.duplicates, faults.reordered, faults.odd),
-        (4, 0, 0, 0)
-    );
+    assert_eq!((delivered, faults.duplicates, faults.reordered, faults.odd), (4, 0, 0, 0));
 }
 
 #[test]
@@ -47,11 +41,7 @@ fn a_second_message_is_a_duplicate() {
 
 #[test]
 fn a_stamp_survives_the_way() {
-    let stamp = Stamp {
-        publisher: 7,
-        number: u32::MAX,
-        due_ns: 1 << 40,
-    };
+    let stamp = Stamp { publisher: 7, number: u32::MAX, due_ns: 1 << 40 };
     let mut payload = stamp.bytes().to_vec();
     payload.extend_from_slice(b"fill");
     assert_eq!(Stamp::read(&payload), Some(stamp));

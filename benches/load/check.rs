@@ -30,11 +30,7 @@ impl Stamp {
         let publisher = u32::from_be_bytes(payload.get(..4)?.try_into().ok()?);
         let number = u32::from_be_bytes(payload.get(4..8)?.try_into().ok()?);
         let due_ns = u64::from_be_bytes(payload.get(8..STAMP_BYTES)?.try_into().ok()?);
-        Some(Self {
-            publisher,
-            number,
-            due_ns,
-        })
+        Some(Self { publisher, number, due_ns })
     }
 }
 

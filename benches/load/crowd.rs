@@ -16,9 +16,7 @@ const WAVE: usize = 200;
 pub(crate) fn idle(address: SocketAddr, n: usize, broker: &Broker) -> io::Result<Value> {
     let (memory, cpu, started) = (broker.memory(), broker.cpu_secs(), process::now());
     let mut fleet = Fleet::new()?;
-    fleet.open(address, ("load-idle-", n), |number| {
-        Some((format!("idle/{number}"), 1))
-    })?;
+    fleet.open(address, ("load-idle-", n), |number| Some((format!("idle/{number}"), 1)))?;
     let secs = since(started).as_secs_f64();
     let grown_kib = broker.memory().resident.saturating_sub(memory.resident);
     let cpu = broker.cpu_secs() - cpu;
@@ -67,9 +65,7 @@ fn await_the_end(fleet: &mut Fleet, wave: usize) -> io::Result<()> {
     while fleet.lost < wave as u64 {
         fleet.turn(Some(std::time::Duration::from_millis(100)), &mut Silence)?;
         if since(started) > crate::fleet::PATIENCE {
-            return Err(io::Error::other(
-                "the broker does not close after DISCONNECT",
-            ));
+            return Err(io::Error::other("the broker does not close after DISCONNECT"));
         }
     }
     Ok(())

@@ -99,9 +99,7 @@ impl Fleet {
         let mut stream = TcpStream::from_std(stream);
         let at = self.links.len();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, Token(at), interest)?;
+        self.poll.registry().register(&mut stream, Token(at), interest)?;
         self.links.push(Link {
             stream,
             rest: Vec::new(),
@@ -120,14 +118,10 @@ impl Fleet {
             self.flush();
             self.turn(Some(Duration::from_millis(100)), greeting)?;
             if greeting.refused > 0 {
-                return Err(io::Error::other(
-                    "the broker refused a connection or subscription",
-                ));
+                return Err(io::Error::other("the broker refused a connection or subscription"));
             }
             if self.lost > 0 || process::since(started) > PATIENCE {
-                let Greeting {
-                    connacks, subacks, ..
-                } = greeting;
+                let Greeting { connacks, subacks, .. } = greeting;
                 let what = format!(
                     "{connacks} of {} CONNACK, {subacks} of {} SUBACK came; {} closed",
                     all.connacks, all.subacks, self.lost
@@ -306,7 +300,5 @@ impl Play for Greeting {
 
 /// Time until `deadline`, and at most `longest`.
 pub(crate) fn until(deadline: Instant, longest: Duration) -> Duration {
-    deadline
-        .saturating_duration_since(process::now())
-        .min(longest)
+    deadline.saturating_duration_since(process::now()).min(longest)
 }

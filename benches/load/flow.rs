@@ -30,11 +30,7 @@ impl Shape {
             "fanin" => ("fanin", n, 1),
             _ => ("pairs", n, n),
         };
-        (n > 0).then_some(Self {
-            name,
-            publishers,
-            subscribers,
-        })
+        (n > 0).then_some(Self { name, publishers, subscribers })
     }
 
     /// Messages of one publisher under way, by default: the more publishers the fewer, and not more
@@ -61,20 +57,12 @@ impl Shape {
 
     /// How many subscribers get each message.
     const fn copies(self) -> u64 {
-        if self.publishers == 1 {
-            self.subscribers as u64
-        } else {
-            1
-        }
+        if self.publishers == 1 { self.subscribers as u64 } else { 1 }
     }
 
     /// Publishers one subscriber hears.
     const fn heard(self) -> usize {
-        if self.subscribers == 1 {
-            self.publishers
-        } else {
-            1
-        }
+        if self.subscribers == 1 { self.publishers } else { 1 }
     }
 }
 
@@ -121,10 +109,7 @@ struct Course {
 impl Course {
     fn new(flow: &Flow) -> Self {
         let count = flow.shape.publishers;
-        let publishers = (0..count).map(|p| Publisher {
-            topic: topic(p),
-            ..Publisher::default()
-        });
+        let publishers = (0..count).map(|p| Publisher { topic: topic(p), ..Publisher::default() });
         let ledgers = || (0..flow.shape.heard()).map(|_| Ledger::default()).collect();
         Self {
             qos: flow.qos,
@@ -146,11 +131,7 @@ impl Course {
         let publisher = &mut self.publishers[at];
         let number = u32::try_from(publisher.published).unwrap_or(u32::MAX);
         let id = u16::try_from(publisher.published % 65_535).map_or(1, |id| id + 1);
-        let stamp = Stamp {
-            publisher: u32::try_from(at).unwrap_or(u32::MAX),
-            number,
-            due_ns,
-        };
+        let stamp = Stamp { publisher: u32::try_from(at).unwrap_or(u32::MAX), number, due_ns };
         wire::publish(out, &publisher.topic, (self.qos, id), &stamp.bytes(), fill);
         publisher.published += 1;
     }
@@ -159,11 +140,7 @@ impl Course {
         let publisher = &self.publishers[at];
         let undelivered = publisher.published - publisher.delivered / self.copies;
         let unacknowledged = publisher.published - publisher.acknowledged;
-        let used = if self.qos == 0 {
-            undelivered
-        } else {
-            undelivered.max(unacknowledged)
-        };
+        let used = if self.qos == 0 { undelivered } else { undelivered.max(unacknowledged) };
         self.window.saturating_sub(used)
     }
 
@@ -184,10 +161,7 @@ impl Course {
         let publisher = stamp.publisher as usize;
         let ledger = if self.heard == 1 { 0 } else { publisher };
         let strange = self.heard == 1 && self.copies == 1 && publisher != subscriber;
-        let Some(ledger) = self.ledgers[subscriber]
-            .get_mut(ledger)
-            .filter(|_| !strange)
-        else {
+        let Some(ledger) = self.ledgers[subscriber].get_mut(ledger).filter(|_| !strange) else {
             self.faults.odd += 1;
             return;
         };
@@ -211,17 +185,11 @@ impl Course {
     }
 
     fn published(&self) -> u64 {
-        self.publishers
-            .iter()
-            .map(|publisher| publisher.published)
-            .sum()
+        self.publishers.iter().map(|publisher| publisher.published).sum()
     }
 
     fn delivered(&self) -> u64 {
-        self.publishers
-            .iter()
-            .map(|publisher| publisher.delivered)
-            .sum()
+        self.publishers.iter().map(|publisher| publisher.delivered).sum()
     }
 
     fn is_complete(&self) -> bool {
@@ -277,13 +245,7 @@ pub(crate) fn play(address: SocketAddr, flow: &Flow, broker: &Broker) -> io::Res
     drain(&mut fleet, &mut course)?;
     let broker_cpu = broker.cpu_secs() - broker_cpu;
     let own_cpu = process::own_cpu_secs() - own_cpu;
-    Ok(report(
-        flow,
-        &mut course,
-        &fleet,
-        broker,
-        (secs, broker_cpu, own_cpu),
-    ))
+    Ok(report(flow, &mut course, &fleet, broker, (secs, broker_cpu, own_cpu)))
 }
 
 fn saturating(fleet: &mut Fleet, course: &mut Course, flow: &Flow) -> io::Result<()> {
@@ -357,11 +319,7 @@ fn report(
 ) -> Value {
     let (published, delivered) = (course.published(), course.delivered());
     let lost = published * course.copies - delivered;
-    let Faults {
-        duplicates,
-        reordered,
-        odd,
-    } = course.faults;
+    let Faults { duplicates, reordered, odd } = course.faults;
     let millions = (published + delivered) as f64 / 1e6;
     let memory = broker.memory();
     let mut report = json!({
@@ -398,10 +356,7 @@ pub(crate) fn quantiles(latencies_us: &mut [u32]) -> Value {
     latencies_us.sort_unstable();
     let at = |per_mille: usize| {
         let last = latencies_us.len().saturating_sub(1);
-        latencies_us
-            .get(last * per_mille / 1000)
-            .copied()
-            .unwrap_or(0)
+        latencies_us.get(last * per_mille / 1000).copied().unwrap_or(0)
     };
     json!({ "p50": at(500), "p99": at(990), "p999": at(999), "max": at(1000) })
 }

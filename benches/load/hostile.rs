@@ -67,8 +67,7 @@ impl Play for Watch {
                 Some(stamp) => {
                     self.arrived += u64::from(self.ledger.note(stamp.number, &mut self.faults));
                     let late_us = self.now_ns.saturating_sub(stamp.due_ns) / 1000;
-                    self.latencies_us
-                        .push(u32::try_from(late_us).unwrap_or(u32::MAX));
+                    self.latencies_us.push(u32::try_from(late_us).unwrap_or(u32::MAX));
                 }
                 None => self.faults.odd += 1,
             },
@@ -98,15 +97,11 @@ pub(crate) fn play(address: SocketAddr, asked: &Hostile, broker: &Broker) -> io:
     let idle = usize::try_from(asked.idle).unwrap_or(0);
     fleet.open(address, ("load-observer-", FIRST_PUBLISHER), filter)?;
     fleet.open(address, ("load-pub-", publishers), |_| None)?;
-    fleet.open(address, ("load-idle-", idle), |number| {
-        Some((format!("idle/{number}"), 1))
-    })?;
+    fleet.open(address, ("load-idle-", idle), |number| Some((format!("idle/{number}"), 1)))?;
     fleet.deafen(DEAF)?;
     let mut watch = Watch::new();
     let mut flood = Flood {
-        topics: (0..publishers)
-            .map(|number| format!("flood/{number}"))
-            .collect(),
+        topics: (0..publishers).map(|number| format!("flood/{number}")).collect(),
         fill: asked.payload - STAMP_BYTES,
         sent: 0,
         held_back: 0,
@@ -118,19 +113,10 @@ pub(crate) fn play(address: SocketAddr, asked: &Hostile, broker: &Broker) -> io:
     let end_ns = calm_end_ns + asked.secs * 1_000_000_000;
     run(&mut fleet, &mut watch, &mut flood, (asked.rate, end_ns))?;
     let beset = quantiles(&mut std::mem::take(&mut watch.latencies_us));
-    run(
-        &mut fleet,
-        &mut watch,
-        &mut flood,
-        (0, end_ns + 500_000_000),
-    )?;
+    run(&mut fleet, &mut watch, &mut flood, (0, end_ns + 500_000_000))?;
     let memory = broker.memory();
     let lost = u64::from(watch.observed).saturating_sub(watch.arrived);
-    let Faults {
-        duplicates,
-        reordered,
-        odd,
-    } = watch.faults;
+    let Faults { duplicates, reordered, odd } = watch.faults;
     Ok(json!({
         "scenario": "hostile",
         "idle": idle,
@@ -169,11 +155,7 @@ fn run(
         }
         let observe_ns = u64::from(watch.observed) * OBSERVE_EVERY_NS;
         if observe_ns <= watch.now_ns {
-            let stamp = Stamp {
-                publisher: 0,
-                number: watch.observed,
-                due_ns: observe_ns,
-            };
+            let stamp = Stamp { publisher: 0, number: watch.observed, due_ns: observe_ns };
             wire::publish(fleet.out(OBSERVER), "observe/0", (0, 0), &stamp.bytes(), 48);
             watch.observed += 1;
         }
@@ -182,11 +164,7 @@ fn run(
             one_more(fleet, flood, watch.now_ns);
         }
         fleet.flush();
-        let pause_ns = if rate > 0 {
-            1_000_000
-        } else {
-            OBSERVE_EVERY_NS
-        };
+        let pause_ns = if rate > 0 { 1_000_000 } else { OBSERVE_EVERY_NS };
         let next = (u64::from(watch.observed) * OBSERVE_EVERY_NS).min(watch.now_ns + pause_ns);
         let pause = Duration::from_nanos(next.saturating_sub(watch.now_ns));
         fleet.await_readable(Some(pause))?;
@@ -206,11 +184,7 @@ fn one_more(fleet: &mut Fleet, flood: &mut Flood, due_ns: u64) {
     let round = number / flood.topics.len() as u64;
     let id = u16::try_from(round % 65_535).map_or(1, |id| id + 1);
     let qos = u8::from(publisher % 2 == 1);
-    let stamp = Stamp {
-        publisher: 0,
-        number: 0,
-        due_ns,
-    };
+    let stamp = Stamp { publisher: 0, number: 0, due_ns };
     let topic = &flood.topics[publisher];
     wire::publish(fleet.out(at), topic, (qos, id), &stamp.bytes(), flood.fill);
     flood.sent += 1;

@@ -44,22 +44,16 @@ struct Asked {
 
 impl Asked {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut asked = Self {
-            words: Vec::new(),
-            options: Vec::new(),
-        };
+        let mut asked = Self { words: Vec::new(), options: Vec::new() };
         while let Some(argument) = arguments.next() {
             // `cargo bench` adds this one.
             if argument == "--bench" {
                 continue;
             }
             if let Some(name) = argument.strip_prefix("--") {
-                let value = arguments
-                    .next()
-                    .ok_or_else(|| format!("--{name}: a number follows"))?;
-                let value = value
-                    .parse()
-                    .map_err(|_| format!("--{name}: {value}: no number"))?;
+                let value =
+                    arguments.next().ok_or_else(|| format!("--{name}: a number follows"))?;
+                let value = value.parse().map_err(|_| format!("--{name}: {value}: no number"))?;
                 asked.options.push((name.to_owned(), value));
             } else {
                 asked.words.push(argument);
@@ -69,24 +63,16 @@ impl Asked {
     }
 
     fn option(&self, name: &str) -> Option<u64> {
-        self.options
-            .iter()
-            .rev()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| *value)
+        self.options.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
     fn word(&self, at: usize, what: &str) -> Result<&str, String> {
-        self.words
-            .get(at)
-            .map(String::as_str)
-            .ok_or_else(|| format!("{what} is missing"))
+        self.words.get(at).map(String::as_str).ok_or_else(|| format!("{what} is missing"))
     }
 
     fn number(&self, at: usize, what: &str) -> Result<usize, String> {
         let word = self.word(at, what)?;
-        word.parse()
-            .map_err(|_| format!("{what}: {word}: no number"))
+        word.parse().map_err(|_| format!("{what}: {word}: no number"))
     }
 }
 
@@ -102,11 +88,7 @@ fn main() -> ExitCode {
     match play(&asked) {
         Ok(report) => {
             println!("{report}");
-            if report["correct"] == json!(true) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            if report["correct"] == json!(true) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(problem) => usage(&problem),
     }
@@ -121,9 +103,7 @@ fn play(asked: &Asked) -> Result<Value, String> {
     process::prepare();
     let scenario = asked.word(0, "the scenario")?;
     let address = asked.word(1, "the address")?;
-    let address = address
-        .parse()
-        .map_err(|_| format!("{address}: no address (HOST:PORT)"))?;
+    let address = address.parse().map_err(|_| format!("{address}: no address (HOST:PORT)"))?;
     let broker = process::Broker::new(asked.option("pid"));
     let secs = asked.option("secs").unwrap_or(3);
     let report = match scenario {
@@ -136,9 +116,7 @@ fn play(asked: &Asked) -> Result<Value, String> {
                 shape,
                 qos: qos.min(2),
                 payload,
-                window: asked
-                    .option("window")
-                    .map_or_else(|| shape.window(payload), |w| w.max(1)),
+                window: asked.option("window").map_or_else(|| shape.window(payload), |w| w.max(1)),
                 rate: asked.option("rate"),
                 secs,
             };

@@ -6,10 +6,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The one reading of the clock in the generator.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of its own, without the server's clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "a program of its own, without the server's clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -66,10 +63,7 @@ impl Broker {
             let number = line.and_then(|line| line.split_whitespace().nth(1));
             number.and_then(|number| number.parse().ok()).unwrap_or(0)
         };
-        Memory {
-            resident: field("VmRSS:"),
-            peak: field("VmHWM:"),
-        }
+        Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
     }
 }
 
@@ -84,10 +78,7 @@ fn cpu_secs(pid: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The command in parentheses may hold anything; the fields after it are numbers.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<f64>().ok());
+    let ticks =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
 }

@@ -40,39 +40,25 @@ pub(crate) fn cut(bytes: &[u8]) -> Option<(usize, Packet<'_>)> {
         }
     }
     let body = rest.get(digits..digits + length)?;
-    Some((
-        1 + digits + length,
-        read(first, body).unwrap_or(Packet::Other(first)),
-    ))
+    Some((1 + digits + length, read(first, body).unwrap_or(Packet::Other(first))))
 }
 
 fn read(first: u8, body: &[u8]) -> Option<Packet<'_>> {
     let number = |at: usize| Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
     Some(match first >> 4 {
-        2 => Packet::Connack {
-            code: *body.get(1)?,
-        },
+        2 => Packet::Connack { code: *body.get(1)? },
         3 => {
             let qos = (first >> 1) & 3;
             let topic_end = 2 + usize::from(number(0)?);
-            let (id, start) = if qos == 0 {
-                (0, topic_end)
-            } else {
-                (number(topic_end)?, topic_end + 2)
-            };
-            Packet::Publish {
-                qos,
-                id,
-                payload: body.get(start..)?,
-            }
+            let (id, start) =
+                if qos == 0 { (0, topic_end) } else { (number(topic_end)?, topic_end + 2) };
+            Packet::Publish { qos, id, payload: body.get(start..)? }
         }
         4 => Packet::Puback(number(0)?),
         5 => Packet::Pubrec(number(0)?),
         6 => Packet::Pubrel(number(0)?),
         7 => Packet::Pubcomp(number(0)?),
-        9 => Packet::Suback {
-            code: *body.get(2)?,
-        },
+        9 => Packet::Suback { code: *body.get(2)? },
         13 => Packet::Pingresp,
         _ => return None,
     })
@@ -117,11 +103,7 @@ pub(crate) fn publish(
     fill: usize,
 ) {
     let id_bytes = if qos == 0 { 0 } else { 2 };
-    head(
-        out,
-        0x30 | (qos << 1),
-        2 + topic.len() + id_bytes + stamp.len() + fill,
-    );
+    head(out, 0x30 | (qos << 1), 2 + topic.len() + id_bytes + stamp.len() + fill);
     text(out, topic);
     if qos > 0 {
         out.extend_from_slice(&id.to_be_bytes());

@@ -11,19 +11,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("transport", 3, &[]),
     ("store", 3, &["broker", "codec", "topic"]),
     ("auth", 3, &["broker", "codec", "topic"]),
-    (
-        "server",
-        4,
-        &[
-            "codec",
-            "topic",
-            "session",
-            "broker",
-            "store",
-            "auth",
-            "transport",
-        ],
-    ),
+    ("server", 4, &["codec", "topic", "session", "broker", "store", "auth", "transport"]),
     ("admin", 5, &["server", "broker"]),
     ("control", 5, &["admin"]),
     ("http", 5, &["admin"]),
@@ -55,11 +43,7 @@ pub(crate) fn offences(house: &Crate) -> Vec<Offence> {
     house.each(|source, offences| {
         let room = source.room();
         let Some((_, floor, may)) = ROOMS.iter().find(|(name, ..)| *name == room) else {
-            offences.push(Offence::new(
-                source,
-                1,
-                format!("`{room}` is no room of the house"),
-            ));
+            offences.push(Offence::new(source, 1, format!("`{room}` is no room of the house")));
             return;
         };
         for named in source.paths() {
@@ -72,11 +56,7 @@ pub(crate) fn offences(house: &Crate) -> Vec<Offence> {
                 continue;
             }
             if !may.contains(&target.as_str()) {
-                let may = if may.is_empty() {
-                    "no other room".to_owned()
-                } else {
-                    may.join(", ")
-                };
+                let may = if may.is_empty() { "no other room".to_owned() } else { may.join(", ") };
                 let path = named.text();
                 let what = format!("names `{path}`; `{room}` (floor {floor}) may name {may}");
                 offences.push(Offence::new(source, named.line, what));
@@ -90,10 +70,7 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<String> {
-        offences(&Crate::of(&[(file, text)]))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        offences(&Crate::of(&[(file, text)])).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -119,43 +96,19 @@ mod tests {
 
     #[test]
     fn siblings_do_not_know_each_other() {
-        assert_eq!(
-            found("src/codec/wire.rs", "use crate::topic::Trie;").len(),
-            1
-        );
+        assert_eq!(found("src/codec/wire.rs", "use crate::topic::Trie;").len(), 1);
         assert_eq!(found("src/store/mod.rs", "use crate::auth::Acl;").len(), 1);
-        assert_eq!(
-            found("src/store/mod.rs", "use crate::session::Queue;").len(),
-            1
-        );
-        assert_eq!(
-            found("src/transport/tcp.rs", "use crate::codec::Frame;").len(),
-            1
-        );
-        assert_eq!(
-            found("src/http/mod.rs", "use crate::broker::Stats;").len(),
-            1
-        );
+        assert_eq!(found("src/store/mod.rs", "use crate::session::Queue;").len(), 1);
+        assert_eq!(found("src/transport/tcp.rs", "use crate::codec::Frame;").len(), 1);
+        assert_eq!(found("src/http/mod.rs", "use crate::broker::Stats;").len(), 1);
     }
 
     #[test]
     fn the_command_boots_nothing_itself() {
-        assert_eq!(
-            found("src/cli/mod.rs", "use crate::server::Server;").len(),
-            1
-        );
+        assert_eq!(found("src/cli/mod.rs", "use crate::server::Server;").len(), 1);
         assert_eq!(found("src/cli/mod.rs", "use crate::daemon::boot;").len(), 1);
-        assert_eq!(
-            found("src/main.rs", "fn main() { mqttd::server::run() }").len(),
-            1
-        );
-        assert!(
-            found(
-                "src/main.rs",
-                "fn main() { mqttd::cli::run(mqttd::daemon::X) }"
-            )
-            .is_empty()
-        );
+        assert_eq!(found("src/main.rs", "fn main() { mqttd::server::run() }").len(), 1);
+        assert!(found("src/main.rs", "fn main() { mqttd::cli::run(mqttd::daemon::X) }").is_empty());
     }
 
     #[test]

@@ -17,11 +17,7 @@ fn below(house: &Crate, wrong: impl Fn(&Source, &Named) -> bool, what: &str) -> 
         }
         for named in source.paths().iter().filter(|named| wrong(source, named)) {
             let text = named.text();
-            offences.push(Offence::new(
-                source,
-                named.line,
-                format!("names `{text}`: {what}"),
-            ));
+            offences.push(Offence::new(source, named.line, format!("names `{text}`: {what}")));
         }
     })
 }
@@ -34,89 +30,45 @@ fn any(named: &Named, prefixes: &[&[&str]]) -> bool {
 pub(crate) fn crates(house: &Crate) -> Vec<Offence> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
     let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
-    let dependencies = manifest["dependencies"]
-        .as_table()
-        .expect("a table of dependencies");
-    let libraries: Vec<String> = dependencies
-        .keys()
-        .map(|name| name.replace('-', "_"))
-        .collect();
+    let dependencies = manifest["dependencies"].as_table().expect("a table of dependencies");
+    let libraries: Vec<String> = dependencies.keys().map(|name| name.replace('-', "_")).collect();
     let wrong = |_: &Source, named: &Named| {
         let first = named.path[0].as_str();
         let used = named.path.len() > 1 && libraries.iter().any(|library| library == first);
         used && !PLAIN.contains(&first)
     };
-    below(
-        house,
-        wrong,
-        &format!("only std and {} here", PLAIN.join(", ")),
-    )
+    below(house, wrong, &format!("only std and {} here", PLAIN.join(", ")))
 }
 
 pub(crate) fn waiting(house: &Crate) -> Vec<Offence> {
     let wrong = |_: &Source, named: &Named| {
         let first = named.path[0].as_str();
         matches!(first, "async" | "await" | "tokio" | "futures")
-            || any(
-                named,
-                &[&["std", "future"], &["std", "task"], &["core", "future"]],
-            )
+            || any(named, &[&["std", "future"], &["std", "task"], &["core", "future"]])
     };
     below(house, wrong, "a step never waits")
 }
 
 pub(crate) fn sockets(house: &Crate) -> Vec<Offence> {
-    const ADDRESSES: &[&str] = &[
-        "IpAddr",
-        "Ipv4Addr",
-        "Ipv6Addr",
-        "SocketAddr",
-        "SocketAddrV4",
-        "SocketAddrV6",
-    ];
+    const ADDRESSES: &[&str] =
+        &["IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr", "SocketAddrV4", "SocketAddrV6"];
     let wrong = |_: &Source, named: &Named| {
-        let address = named
-            .path
-            .get(2)
-            .is_some_and(|name| ADDRESSES.contains(&name.as_str()));
+        let address = named.path.get(2).is_some_and(|name| ADDRESSES.contains(&name.as_str()));
         let net = any(named, &[&["std", "net"], &["core", "net"]]);
-        let other = [
-            &["std", "os"][..],
-            &["mio"],
-            &["socket2"],
-            &["nix"],
-            &["interprocess"],
-        ];
+        let other = [&["std", "os"][..], &["mio"], &["socket2"], &["nix"], &["interprocess"]];
         (net && !address) || any(named, &other)
     };
     below(house, wrong, "no sockets here")
 }
 
 pub(crate) fn files(house: &Crate) -> Vec<Offence> {
-    let places = [
-        &["std", "fs"][..],
-        &["std", "io"],
-        &["std", "env"],
-        &["std", "process"],
-    ];
-    below(
-        house,
-        |_, named| any(named, &places),
-        "no input or output here",
-    )
+    let places = [&["std", "fs"][..], &["std", "io"], &["std", "env"], &["std", "process"]];
+    below(house, |_, named| any(named, &places), "no input or output here")
 }
 
 pub(crate) fn threads(house: &Crate) -> Vec<Offence> {
     let wrong = |_: &Source, named: &Named| {
-        any(
-            named,
-            &[
-                &["std", "thread"],
-                &["thread_local"],
-                &["rayon"],
-                &["crossbeam"],
-            ],
-        )
+        any(named, &[&["std", "thread"], &["thread_local"], &["rayon"], &["crossbeam"]])
     };
     below(house, wrong, "no threads here")
 }
@@ -148,17 +100,9 @@ pub(crate) fn chance(house: &Crate) -> Vec<Offence> {
         let seeded_by_chance = path.contains(&"RandomState")
             || matches!(
                 path.as_slice(),
-                [
-                    ..,
-                    "HashMap" | "HashSet",
-                    "new" | "with_capacity" | "from" | "from_iter"
-                ]
+                [.., "HashMap" | "HashSet", "new" | "with_capacity" | "from" | "from_iter"]
             );
-        seeded_by_chance
-            || any(
-                named,
-                &[&["rand"], &["getrandom"], &["fastrand"], &["uuid"]],
-            )
+        seeded_by_chance || any(named, &[&["rand"], &["getrandom"], &["fastrand"], &["uuid"]])
     };
     below(house, wrong, "no chance here")
 }
@@ -171,10 +115,7 @@ pub(crate) fn faces(house: &Crate) -> Vec<Offence> {
         }
         for named in source.paths() {
             let address = named.path.get(2).is_some_and(|name| name.contains("Addr"));
-            let net = any(
-                &named,
-                &[&["std", "net"], &["std", "os"], &["tokio", "net"]],
-            );
+            let net = any(&named, &[&["std", "net"], &["std", "os"], &["tokio", "net"]]);
             let face = [
                 &["mio"][..],
                 &["socket2"],
@@ -201,12 +142,7 @@ pub(crate) fn clock_readings(house: &Crate) -> Vec<Offence> {
         }
         for named in source.paths_everywhere() {
             let reads = matches!(
-                named
-                    .path
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .as_slice(),
+                named.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
                 [.., "Instant" | "SystemTime" | "Utc" | "Local", "now"]
                     | [.., "clock_gettime" | "gettimeofday"]
             );
@@ -215,17 +151,10 @@ pub(crate) fn clock_readings(house: &Crate) -> Vec<Offence> {
                 offences.push(Offence::new(source, named.line, what));
             }
         }
-        let mut calls = Calls {
-            wanted: &["elapsed"],
-            found: Vec::new(),
-        };
+        let mut calls = Calls { wanted: &["elapsed"], found: Vec::new() };
         calls.visit_file(&source.syntax);
         for (line, name) in calls.found {
-            offences.push(Offence::new(
-                source,
-                line,
-                format!("`.{name}()` reads a clock"),
-            ));
+            offences.push(Offence::new(source, line, format!("`.{name}()` reads a clock")));
         }
     })
 }
@@ -234,10 +163,7 @@ pub(crate) fn clock_readings(house: &Crate) -> Vec<Offence> {
 pub(crate) fn unwraps(house: &Crate) -> Vec<Offence> {
     house.each(|source, offences| {
         for named in source.paths() {
-            if matches!(
-                named.path.last().map(String::as_str),
-                Some("unwrap" | "unwrap_err")
-            ) {
+            if matches!(named.path.last().map(String::as_str), Some("unwrap" | "unwrap_err")) {
                 let what = format!("`{}` outside tests", named.text());
                 offences.push(Offence::new(source, named.line, what));
             }
@@ -254,8 +180,7 @@ struct Calls {
 impl<'ast> Visit<'ast> for Calls {
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
         if self.wanted.iter().any(|name| call.method == name) {
-            self.found
-                .push((call.method.span().start().line, call.method.to_string()));
+            self.found.push((call.method.span().start().line, call.method.to_string()));
         }
         syn::visit::visit_expr_method_call(self, call);
     }
@@ -289,21 +214,14 @@ impl<'ast> Visit<'ast> for Statics {
         });
         let line = item.ident.span().start().line;
         if matches!(item.mutability, syn::StaticMutability::Mut(_)) {
-            self.found
-                .push((line, format!("`static mut {}`", item.ident)));
+            self.found.push((line, format!("`static mut {}`", item.ident)));
         } else if let Some(cell) = cell {
-            self.found
-                .push((line, format!("static `{}` can change: {cell}", item.ident)));
+            self.found.push((line, format!("static `{}` can change: {cell}", item.ident)));
         }
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        if call
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "thread_local")
-        {
+        if call.path.segments.last().is_some_and(|last| last.ident == "thread_local") {
             let line = call.path.segments[0].ident.span().start().line;
             self.found.push((line, "`thread_local!` state".to_owned()));
         }
@@ -328,11 +246,7 @@ pub(crate) fn allows(house: &Crate) -> Vec<Offence> {
         let mut lines = Vec::new();
         attributes_that_allow(source.tokens.clone(), false, &mut lines);
         for line in lines {
-            offences.push(Offence::new(
-                source,
-                line,
-                "an attribute that allows a lint",
-            ));
+            offences.push(Offence::new(source, line, "an attribute that allows a lint"));
         }
     })
 }
@@ -349,6 +263,33 @@ fn attributes_that_allow(tokens: TokenStream, inside: bool, lines: &mut Vec<usiz
                 attributes_that_allow(group.stream(), inside || mark, lines);
             }
             TokenTree::Ident(ident) if inside && ident == "allow" => {
+                lines.push(ident.span().start().line);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `todo!` and `unimplemented!`, tests included.
+pub(crate) fn stubs(house: &Crate) -> Vec<Offence> {
+    house.each(|source, offences| {
+        let mut lines = Vec::new();
+        stub_calls(source.tokens.clone(), &mut lines);
+        for line in lines {
+            offences.push(Offence::new(source, line, "a body that is not written yet"));
+        }
+    })
+}
+
+fn stub_calls(tokens: TokenStream, lines: &mut Vec<usize>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => stub_calls(group.stream(), lines),
+            TokenTree::Ident(ident)
+                if (ident == "todo" || ident == "unimplemented")
+                    && is_punct(tokens.get(at + 1), '!') =>
+            {
                 lines.push(ident.span().start().line);
             }
             _ => {}
@@ -402,9 +343,7 @@ mod tests {
         let text = "use std::net::SocketAddr; use std::sync::{Arc, atomic::AtomicU64}; \
                     use std::time::Duration; use foldhash::fast::FixedState; \
                     /// Uses tokio::net and std::fs in words only.\nfn f() { \"std::fs\"; }";
-        for rule in [
-            crates, waiting, sockets, files, threads, locks, time, chance,
-        ] {
+        for rule in [crates, waiting, sockets, files, threads, locks, time, chance] {
             assert_eq!(count(rule, "src/broker/mail.rs", text), 0);
         }
     }
@@ -419,14 +358,8 @@ mod tests {
     #[test]
     fn admin_stays_without_a_face() {
         assert_eq!(count(faces, "src/admin/mod.rs", "use axum::Router;"), 1);
-        assert_eq!(
-            count(faces, "src/admin/mod.rs", "use tokio::net::UnixStream;"),
-            1
-        );
-        assert_eq!(
-            count(faces, "src/admin/mod.rs", "use std::net::SocketAddr;"),
-            0
-        );
+        assert_eq!(count(faces, "src/admin/mod.rs", "use tokio::net::UnixStream;"), 1);
+        assert_eq!(count(faces, "src/admin/mod.rs", "use std::net::SocketAddr;"), 0);
     }
 
     #[test]
@@ -438,16 +371,8 @@ mod tests {
             "fn f(t: T) { t.elapsed(); }",
             "#[cfg(test)] mod tests { fn f() { std::time::Instant::now(); } }",
         ] {
-            assert_eq!(
-                count(clock_readings, "src/daemon/log.rs", text),
-                1,
-                "{text}"
-            );
-            assert_eq!(
-                count(clock_readings, "src/server/clock.rs", text),
-                0,
-                "{text}"
-            );
+            assert_eq!(count(clock_readings, "src/daemon/log.rs", text), 1, "{text}");
+            assert_eq!(count(clock_readings, "src/server/clock.rs", text), 0, "{text}");
         }
     }
 
@@ -462,38 +387,15 @@ mod tests {
         ] {
             assert_eq!(count(statics, "src/daemon/mod.rs", text), 1, "{text}");
         }
-        assert_eq!(
-            count(statics, "src/cli/mod.rs", "static X: &[u8] = b\"x\";"),
-            0
-        );
+        assert_eq!(count(statics, "src/cli/mod.rs", "static X: &[u8] = b\"x\";"), 0);
     }
 
     #[test]
     fn unwrap_is_for_tests() {
-        assert_eq!(
-            count(unwraps, "src/cli/mod.rs", "fn f() { g().unwrap(); }"),
-            1
-        );
-        assert_eq!(
-            count(
-                unwraps,
-                "src/cli/mod.rs",
-                "fn f() { g().map(Option::unwrap); }"
-            ),
-            1
-        );
-        assert_eq!(
-            count(unwraps, "src/cli/mod.rs", "fn f() { g().unwrap_or(1); }"),
-            0
-        );
-        assert_eq!(
-            count(
-                unwraps,
-                "src/cli/mod.rs",
-                "#[test] fn f() { g().unwrap(); }"
-            ),
-            0
-        );
+        assert_eq!(count(unwraps, "src/cli/mod.rs", "fn f() { g().unwrap(); }"), 1);
+        assert_eq!(count(unwraps, "src/cli/mod.rs", "fn f() { g().map(Option::unwrap); }"), 1);
+        assert_eq!(count(unwraps, "src/cli/mod.rs", "fn f() { g().unwrap_or(1); }"), 0);
+        assert_eq!(count(unwraps, "src/cli/mod.rs", "#[test] fn f() { g().unwrap(); }"), 0);
     }
 
     #[test]
@@ -508,6 +410,14 @@ mod tests {
         }
         let text = "#[expect(dead_code, reason = \"x\")] fn allow() {}";
         assert_eq!(count(allows, "src/cli/mod.rs", text), 0);
+    }
+
+    #[test]
+    fn a_stub_is_found() {
+        for text in ["fn f() { todo!() }", "fn f() { g(|| core::unimplemented!(\"x\")); }"] {
+            assert_eq!(count(stubs, "src/cli/mod.rs", text), 1, "{text}");
+        }
+        assert_eq!(count(stubs, "src/cli/mod.rs", "fn f(todo: bool) -> bool { !todo }"), 0);
     }
 
     #[test]

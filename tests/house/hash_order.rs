@@ -13,9 +13,8 @@ use syn::visit::Visit;
 use crate::source::{Crate, Offence, Source};
 
 const HASHED: &[&str] = &["HashMap", "HashSet", "hash_map", "hash_set"];
-const WRAPPERS: &[&str] = &[
-    "Arc", "Box", "Cell", "Mutex", "Option", "Rc", "Ref", "RefCell", "RefMut", "RwLock",
-];
+const WRAPPERS: &[&str] =
+    &["Arc", "Box", "Cell", "Mutex", "Option", "Rc", "Ref", "RefCell", "RefMut", "RwLock"];
 const LISTS: &[&str] = &["Vec", "VecDeque", "SmallVec"];
 const WALKS: &[&str] = &[
     "iter",
@@ -61,20 +60,12 @@ pub(crate) fn offences(house: &Crate) -> Vec<Offence> {
     let rooms = ["codec", "topic", "session", "broker"];
     let mut offences = Vec::new();
     for room in rooms {
-        let files: Vec<&Source> = house
-            .files
-            .iter()
-            .filter(|file| file.room() == room)
-            .collect();
+        let files: Vec<&Source> = house.files.iter().filter(|file| file.room() == room).collect();
         let aliases = aliases(&files);
         let known: Vec<BTreeMap<String, Shape>> =
             files.iter().map(|file| names(file, &aliases)).collect();
         for (source, own) in files.iter().zip(&known) {
-            let mut walks = Walks {
-                own,
-                room: &known,
-                found: Vec::new(),
-            };
+            let mut walks = Walks { own, room: &known, found: Vec::new() };
             walks.visit_file(&source.syntax);
             for (line, what) in walks.found {
                 if !source.is_test(line) {
@@ -136,19 +127,12 @@ fn shape(ty: &syn::Type, aliases: &BTreeSet<String>) -> Shape {
 }
 
 fn list(of: Shape) -> Shape {
-    if of == Shape::Hashed {
-        Shape::ListOfHashed
-    } else {
-        Shape::Other
-    }
+    if of == Shape::Hashed { Shape::ListOfHashed } else { Shape::Other }
 }
 
 /// The shape of every field, parameter and variable a file declares.
 fn names(source: &Source, aliases: &BTreeSet<String>) -> BTreeMap<String, Shape> {
-    let mut names = Names {
-        aliases,
-        found: BTreeMap::new(),
-    };
+    let mut names = Names { aliases, found: BTreeMap::new() };
     names.visit_file(&source.syntax);
     names.found
 }
@@ -196,16 +180,10 @@ impl<'ast> Visit<'ast> for Names<'_> {
 
 /// `HashMap::with_hasher` makes a hash map.
 fn maker(path: &syn::ExprPath, aliases: &BTreeSet<String>) -> Shape {
-    let hashed = path
-        .path
-        .segments
-        .iter()
-        .rev()
-        .nth(1)
-        .is_some_and(|segment| {
-            let name = segment.ident.to_string();
-            matches!(name.as_str(), "HashMap" | "HashSet") || aliases.contains(&name)
-        });
+    let hashed = path.path.segments.iter().rev().nth(1).is_some_and(|segment| {
+        let name = segment.ident.to_string();
+        matches!(name.as_str(), "HashMap" | "HashSet") || aliases.contains(&name)
+    });
     if hashed { Shape::Hashed } else { Shape::Other }
 }
 
@@ -218,22 +196,14 @@ struct Walks<'a> {
 impl Walks<'_> {
     fn known(&self, name: &str) -> Shape {
         let room = || self.room.iter().filter_map(|file| file.get(name)).max();
-        self.own
-            .get(name)
-            .or_else(room)
-            .copied()
-            .unwrap_or(Shape::Other)
+        self.own.get(name).or_else(room).copied().unwrap_or(Shape::Other)
     }
 
     /// The shape of an expression, and the name it was known by.
     fn shape(&self, expression: &syn::Expr) -> (Shape, String) {
         match expression {
             syn::Expr::Path(path) => {
-                let name = path
-                    .path
-                    .get_ident()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
+                let name = path.path.get_ident().map(ToString::to_string).unwrap_or_default();
                 (self.known(&name), name)
             }
             syn::Expr::Field(field) => match &field.member {
@@ -265,10 +235,7 @@ impl Walks<'_> {
 
 /// `mem::take(&mut self.map)` is the map.
 fn is_take(path: &syn::ExprPath) -> bool {
-    path.path
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "take" || last.ident == "replace")
+    path.path.segments.last().is_some_and(|last| last.ident == "take" || last.ident == "replace")
 }
 
 impl<'ast> Visit<'ast> for Walks<'_> {
@@ -288,8 +255,7 @@ impl<'ast> Visit<'ast> for Walks<'_> {
         let (shape, name) = self.shape(&expression.expr);
         if shape == Shape::Hashed {
             let line = expression.expr.span().start().line;
-            self.found
-                .push((line, format!("`for` over the hash map `{name}`")));
+            self.found.push((line, format!("`for` over the hash map `{name}`")));
         }
         syn::visit::visit_expr_for_loop(self, expression);
     }

@@ -55,28 +55,16 @@ pub(crate) fn texts() -> Vec<(String, String)> {
 /// Marks of unfinished work and of the machine.
 pub(crate) fn words(texts: &[(String, String)]) -> Vec<Offence> {
     let machine = machine_paths(&root());
-    let marks = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ];
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut offences = Vec::new();
     for (file, text) in texts {
         for (number, line) in (1..).zip(text.lines()) {
             let words = line.split(|letter: char| !letter.is_ascii_alphanumeric());
             if let Some(mark) = words.into_iter().find(|word| marks.contains(word)) {
-                offences.push(Offence::at(
-                    file,
-                    number,
-                    format!("`{mark}` left in the text"),
-                ));
+                offences.push(Offence::at(file, number, format!("`{mark}` left in the text")));
             }
             if let Some(path) = machine.iter().find(|path| line.contains(path.as_str())) {
-                offences.push(Offence::at(
-                    file,
-                    number,
-                    format!("`{path}` is a path of here"),
-                ));
+                offences.push(Offence::at(file, number, format!("`{path}` is a path of here")));
             }
         }
     }
@@ -101,10 +89,7 @@ fn machine_paths(root: &Path) -> Vec<String> {
     if parts.len() >= 3 {
         paths.push(format!("/{}/", parts[..parts.len() - 1].join("/")));
     }
-    if let Some(first) = parts
-        .first()
-        .filter(|first| !EVERYBODYS_ROOTS.contains(&first.as_str()))
-    {
+    if let Some(first) = parts.first().filter(|first| !EVERYBODYS_ROOTS.contains(&first.as_str())) {
         paths.push(format!("/{first}/"));
     }
     paths

@@ -14,11 +14,7 @@ pub(crate) fn vague(house: &Crate) -> Vec<Offence> {
     house.each(|source, offences| {
         for name in source.file.trim_end_matches(".rs").split('/') {
             if let Some(word) = vague_word(name) {
-                offences.push(Offence::new(
-                    source,
-                    1,
-                    format!("file or folder named `{word}`"),
-                ));
+                offences.push(Offence::new(source, 1, format!("file or folder named `{word}`")));
             }
         }
         let mut definitions = Definitions::default();
@@ -42,9 +38,7 @@ pub(crate) fn vague(house: &Crate) -> Vec<Offence> {
 }
 
 fn vague_word(name: &str) -> Option<String> {
-    words(name)
-        .into_iter()
-        .find(|word| VAGUE.contains(&word.as_str()))
+    words(name).into_iter().find(|word| VAGUE.contains(&word.as_str()))
 }
 
 /// `SessionManager` and `session_manager` are both `session`, `manager`.
@@ -72,8 +66,7 @@ struct Definitions {
 
 impl Definitions {
     fn note(&mut self, ident: &syn::Ident) {
-        self.found
-            .push((ident.to_string(), ident.span().start().line));
+        self.found.push((ident.to_string(), ident.span().start().line));
     }
 }
 
@@ -159,9 +152,7 @@ pub(crate) fn versions(house: &Crate) -> Vec<Offence> {
 }
 
 fn is_version(word: &str) -> bool {
-    let digits = word
-        .strip_prefix("mqttv")
-        .or_else(|| word.strip_prefix("mqtt"));
+    let digits = word.strip_prefix("mqttv").or_else(|| word.strip_prefix("mqtt"));
     let digits = digits.or_else(|| word.strip_prefix('v'));
     digits.is_some_and(|rest| rest.starts_with(['3', '4', '5']))
 }
@@ -173,8 +164,7 @@ struct Modules {
 
 impl<'ast> Visit<'ast> for Modules {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        self.found
-            .push((item.ident.to_string(), item.ident.span().start().line));
+        self.found.push((item.ident.to_string(), item.ident.span().start().line));
         syn::visit::visit_item_mod(self, item);
     }
 }
@@ -196,11 +186,7 @@ mod tests {
             "fn get_name() {}",
             "impl S { fn get_name(&self) {} }",
         ] {
-            assert_eq!(
-                vague(&Crate::of(&[("src/cli/mod.rs", text)])).len(),
-                1,
-                "{text}"
-            );
+            assert_eq!(vague(&Crate::of(&[("src/cli/mod.rs", text)])).len(), 1, "{text}");
         }
         assert_eq!(vague(&Crate::of(&[("src/broker/common.rs", "")])).len(), 1);
     }
@@ -220,11 +206,7 @@ mod tests {
             ("src/codec/mqtt5/mod.rs", ""),
             ("src/codec/mod.rs", "mod v311 {}"),
         ] {
-            assert_eq!(
-                versions(&Crate::of(&[(file, text)])).len(),
-                1,
-                "{file} {text}"
-            );
+            assert_eq!(versions(&Crate::of(&[(file, text)])).len(), 1, "{file} {text}");
         }
         assert!(versions(&Crate::of(&[("src/codec/version.rs", "enum V { V5 }")])).is_empty());
     }

@@ -13,15 +13,9 @@ const FILE_LINES_MAX: usize = 500;
 /// Files that do not begin with `//!`.
 pub(crate) fn headers(house: &Crate) -> Vec<Offence> {
     house.each(|source, offences| {
-        let header: Vec<&str> = source
-            .text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .collect();
-        let words = header
-            .iter()
-            .flat_map(|line| line.split_whitespace().skip(1))
-            .count();
+        let header: Vec<&str> =
+            source.text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let words = header.iter().flat_map(|line| line.split_whitespace().skip(1)).count();
         if header.is_empty() {
             offences.push(Offence::new(source, 1, "does not begin with a //! header"));
         } else if words == 0 {
@@ -54,8 +48,7 @@ struct Functions {
 impl Functions {
     fn note(&mut self, signature: &syn::Signature, body: &syn::Block) {
         let first = signature.span().start().line;
-        self.found
-            .push((signature.ident.to_string(), first, body.span().end().line));
+        self.found.push((signature.ident.to_string(), first, body.span().end().line));
     }
 }
 
@@ -120,9 +113,6 @@ mod tests {
         let file = format!("//! Header.\n/// Doc.\n{}", code(500));
         let tests = format!("{file}#[cfg(test)]\nmod tests {{\n{}}}\n", code(100));
         assert!(files(&source(&tests)).is_empty());
-        assert_eq!(
-            files(&source(&format!("{file}const Y: u8 = 0;\n"))).len(),
-            1
-        );
+        assert_eq!(files(&source(&format!("{file}const Y: u8 = 0;\n"))).len(), 1);
     }
 }

@@ -24,19 +24,11 @@ pub(crate) struct Offence {
 
 impl Offence {
     pub(crate) fn new(source: &Source, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            file: source.file.clone(),
-            line,
-            what: what.into(),
-        }
+        Self { file: source.file.clone(), line, what: what.into() }
     }
 
     pub(crate) fn at(file: &str, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Self { file: file.to_owned(), line, what: what.into() }
     }
 }
 
@@ -111,10 +103,7 @@ impl Source {
 
     /// All paths named outside tests.
     pub(crate) fn paths(&self) -> Vec<Named> {
-        self.paths_everywhere()
-            .into_iter()
-            .filter(|named| !self.is_test(named.line))
-            .collect()
+        self.paths_everywhere().into_iter().filter(|named| !self.is_test(named.line)).collect()
     }
 
     /// All paths named, tests included.
@@ -124,10 +113,7 @@ impl Source {
         let module = self.module();
         let mut named = BTreeSet::new();
         for found in &imports.named {
-            named.insert(Named {
-                line: found.line,
-                path: anchor(&found.path, &module),
-            });
+            named.insert(Named { line: found.line, path: anchor(&found.path, &module) });
         }
         let mut spoken = Vec::new();
         spoken_paths(self.tokens.clone(), &mut spoken);
@@ -137,25 +123,16 @@ impl Source {
                 Some(target) => target.iter().chain(&found.path[1..]).cloned().collect(),
                 None => found.path,
             };
-            named.insert(Named {
-                line: found.line,
-                path: anchor(&path, &module),
-            });
+            named.insert(Named { line: found.line, path: anchor(&path, &module) });
         }
         named.into_iter().collect()
     }
 
     fn module(&self) -> Vec<String> {
         let inside = self.file.strip_prefix("src/").unwrap_or(&self.file);
-        let mut parts: Vec<String> = inside
-            .trim_end_matches(".rs")
-            .split('/')
-            .map(str::to_owned)
-            .collect();
-        if parts
-            .last()
-            .is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main"))
-        {
+        let mut parts: Vec<String> =
+            inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
             parts.pop();
         }
         parts
@@ -176,9 +153,7 @@ fn anchor(path: &[String], module: &[String]) -> Vec<String> {
     let mut rest = path;
     match rest.first().map(String::as_str) {
         Some("mqttd") => {
-            return std::iter::once("crate".to_owned())
-                .chain(path[1..].to_vec())
-                .collect();
+            return std::iter::once("crate".to_owned()).chain(path[1..].to_vec()).collect();
         }
         Some("self") if path.len() > 1 => rest = &rest[1..],
         Some("super") => {}
@@ -188,10 +163,7 @@ fn anchor(path: &[String], module: &[String]) -> Vec<String> {
         base.pop();
         rest = &rest[1..];
     }
-    std::iter::once("crate".to_owned())
-        .chain(base)
-        .chain(rest.iter().cloned())
-        .collect()
+    std::iter::once("crate".to_owned()).chain(base).chain(rest.iter().cloned()).collect()
 }
 
 /// What `use` statements bring in: the paths, and the names they get here.
@@ -224,10 +196,7 @@ impl Imports {
             syn::UseTree::Glob(glob) => {
                 let mut path = prefix.to_vec();
                 path.push("*".to_owned());
-                self.named.push(Named {
-                    line: glob.span().start().line,
-                    path,
-                });
+                self.named.push(Named { line: glob.span().start().line, path });
             }
             syn::UseTree::Group(group) => {
                 group.items.iter().for_each(|item| self.take(item, prefix));
@@ -236,10 +205,7 @@ impl Imports {
     }
 
     fn note(&mut self, span: Span, path: Vec<String>, alias: String) {
-        self.named.push(Named {
-            line: span.start().line,
-            path: path.clone(),
-        });
+        self.named.push(Named { line: span.start().line, path: path.clone() });
         if path.len() > 1 {
             self.aliases.insert(alias, path);
         }
@@ -397,10 +363,7 @@ impl Crate {
 
     /// A crate made of snippets, for the proofs of the rules.
     pub(crate) fn of(snippets: &[(&str, &str)]) -> Self {
-        let files = snippets
-            .iter()
-            .map(|(file, text)| Source::parse(file, text))
-            .collect();
+        let files = snippets.iter().map(|(file, text)| Source::parse(file, text)).collect();
         Self { files }.with_test_modules()
     }
 
@@ -411,10 +374,7 @@ impl Crate {
             let mut found = Vec::new();
             walk(&root.join(folder), &mut found);
             found.sort();
-            for path in found
-                .iter()
-                .filter(|path| path.extension().is_some_and(|e| e == "rs"))
-            {
+            for path in found.iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
                 let text = fs::read_to_string(path).expect("a source file is text");
                 files.push(Source::parse(&relative(&root, path), &text));
             }
@@ -481,8 +441,5 @@ pub(crate) fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
 }
 
 pub(crate) fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .to_string_lossy()
-        .into_owned()
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
