@@ -12,7 +12,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("store", 3, &["broker", "codec", "topic"]),
     ("auth", 3, &["broker", "codec", "topic"]),
     ("server", 4, &["codec", "topic", "session", "broker", "store", "auth", "transport"]),
-    ("admin", 5, &["server", "broker"]),
+    ("admin", 5, &["server", "broker", "codec", "topic"]),
     ("control", 5, &["admin"]),
     ("http", 5, &["admin"]),
     ("cli", 6, &["admin", "control", "codec", "topic"]),
