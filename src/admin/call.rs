@@ -10,6 +10,17 @@ use tokio::sync::broadcast;
 
 use super::{Admin, Problem};
 
+/// One noun of the vocabulary: a file of this room.
+#[derive(Debug)]
+pub struct Noun {
+    /// Its name on the command line, e.g. `clients`.
+    pub name: &'static str,
+    /// One line: what it is.
+    pub doc: &'static str,
+    /// What can be asked of it.
+    pub calls: &'static [Call],
+}
+
 /// One question or command of the operator's vocabulary.
 #[derive(Debug)]
 pub struct Call {
@@ -17,7 +28,9 @@ pub struct Call {
     pub name: &'static str,
     /// One line: what it does.
     pub doc: &'static str,
-    /// What can be given, in the order of the command line; required ones first.
+    /// Command lines that show its use, without `mqttd`.
+    pub examples: &'static [&'static str],
+    /// What can be given; positional ones in their order on the command line.
     pub arguments: &'static [Argument],
     /// What the caller must be allowed to do.
     pub permission: Permission,
@@ -43,8 +56,10 @@ pub struct Argument {
     pub doc: &'static str,
     /// What values it takes.
     pub kind: Kind,
-    /// Whether the call fails without it; a required argument is positional.
+    /// Whether the call fails without it.
     pub required: bool,
+    /// Whether its place on the command line names it; else `--name`.
+    pub positional: bool,
     /// What a console completes it with.
     pub completion: Completion,
 }
@@ -158,6 +173,43 @@ impl Arguments {
 }
 
 impl Argument {
+    /// One that must be given, by its place.
+    #[must_use]
+    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self {
+            name,
+            doc,
+            kind,
+            required: true,
+            positional: true,
+            completion: Completion::Nothing,
+        }
+    }
+
+    /// One that can be given, by its place.
+    #[must_use]
+    pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self {
+            required: false,
+            ..Self::required(name, kind, doc)
+        }
+    }
+
+    /// One that can be given as `--name`.
+    #[must_use]
+    pub const fn option(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self {
+            positional: false,
+            ..Self::optional(name, kind, doc)
+        }
+    }
+
+    /// The same, completed by what `completion` looks up.
+    #[must_use]
+    pub const fn completed(self, completion: Completion) -> Self {
+        Self { completion, ..self }
+    }
+
     fn check(&self, call: &Call, value: &Value) -> Result<(), Problem> {
         let fits = match self.kind {
             _ if value.is_null() => true,

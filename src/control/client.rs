@@ -245,12 +245,17 @@ impl Client {
 
 impl ConnectError {
     fn from_system(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
-            io::ErrorKind::ConnectionRefused => Self::Dead,
-            io::ErrorKind::PermissionDenied => Self::Permission,
-            _ if is_timeout(&error) => Self::NoAnswer,
-            _ => Self::System(error),
+        let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+        if is(&[io::ErrorKind::NotFound, io::ErrorKind::NotADirectory]) {
+            Self::Absent
+        } else if is(&[io::ErrorKind::ConnectionRefused]) {
+            Self::Dead
+        } else if is(&[io::ErrorKind::PermissionDenied]) {
+            Self::Permission
+        } else if is_timeout(&error) {
+            Self::NoAnswer
+        } else {
+            Self::System(error)
         }
     }
 }

@@ -61,12 +61,9 @@ async fn accept(listener: Listener, operators: Gid, answers: Arc<dyn Answers>) {
     let crowd = Arc::new(Crowd::default());
     let mut conversations = JoinSet::new();
     loop {
-        let stream = match listener.accept().await {
-            Ok(stream) => stream,
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
-                continue;
-            }
+        let Ok(stream) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            continue;
         };
         while conversations.try_join_next().is_some() {}
         let refusal = if !peer::is_operator(&stream, operators) {

@@ -1,0 +1,392 @@
+//! The command line: verbs and options, with the words of their help.
+//!
+//! The man pages, the completions and `mqttd help` come from here. The operator's nouns are
+//! added from `admin`'s tables by `nouns`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Options every verb takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "General options")]
+pub(super) struct Globals {
+    /// Print one JSON object instead of text
+    ///
+    /// The same object for every verb: ok, action, changed, state, pid, managed_by, version,
+    /// error {code, message, hint} and, where there is one, result. Verbs that go on (sub, log
+    /// tail, a console script) print one such object a line. The exit code is the same as without.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// Print errors only
+    #[arg(long, global = true)]
+    pub(super) quiet: bool,
+
+    /// Use the instance that lives under DIR instead of the installed one
+    ///
+    /// Everything of that instance is there: DIR/mqttd.toml (may be absent), DIR/data, DIR/run
+    /// with its control socket, DIR/log. Any user can run one; it never touches the installed
+    /// service.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) home: Option<PathBuf>,
+
+    /// Read this configuration file instead of /etc/mqttd/mqttd.toml
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+
+    /// Wait this long at most, in seconds
+    ///
+    /// Default: 60 for start and restart, 30 for stop, 5 for an answer of the daemon.
+    #[arg(long, global = true, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) timeout: Option<u64>,
+
+    /// Never go through systemd, even where it manages mqttd
+    ///
+    /// The same as MQTTD_NO_SYSTEMD=1 in the environment.
+    #[arg(long, global = true)]
+    pub(super) no_systemd: bool,
+}
+
+/// An MQTT broker for Debian and Ubuntu
+///
+/// mqttd is a broker for MQTT 3.1, 3.1.1 and 5.0, and the command that operates it. The package
+/// starts it and keeps it running; the verbs here start, stop, question and change it, by hand or
+/// through systemd, whichever is in charge.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mqttd",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = false,
+    after_long_help = AFTER
+)]
+pub(super) struct Line {
+    #[command(flatten)]
+    pub(super) globals: Globals,
+
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Start the broker in the background
+    ///
+    /// Returns when clients can connect, or with the broker's own reason why they cannot; then
+    /// nothing is left running. Where systemd manages mqttd this is `systemctl start mqttd`.
+    /// A broker that runs already is left alone, and that is no error.
+    #[command(after_long_help = "Examples:\n  sudo mqttd start\n  mqttd --home ~/broker start")]
+    Start(BootArgs),
+
+    /// Stop the broker in order
+    ///
+    /// Clients of MQTT 5.0 are told, what is to be sent is sent, then the process ends. One that
+    /// does not end in time (--timeout, 30 s) is terminated, 10 s later killed, and that is said.
+    /// A broker that is stopped already is no error.
+    #[command(after_long_help = "Examples:\n  sudo mqttd stop\n  sudo mqttd stop --timeout 5")]
+    Stop,
+
+    /// Stop the broker and start it again
+    ///
+    /// The configuration is checked first: with an error in it the running broker is left alone
+    /// and the exit code is 6. Starts a broker that is not running.
+    #[command(after_long_help = "Examples:\n  sudo mqttd restart")]
+    Restart(BootArgs),
+
+    /// Open a prompt on the running broker, or boot one with a prompt
+    ///
+    /// Joins the broker when one is running: leaving (exit, Ctrl-D) does not stop it. When none is
+    /// running, boots one in this terminal: leaving stops that one. The log is shown above the
+    /// prompt; Tab completes verbs, client identifiers and topics. Commands from a pipe are run
+    /// without a prompt, up to the first that fails, whose exit code is that of the console.
+    #[command(
+        after_long_help = "Examples:\n  mqttd console\n  echo 'clients list' | mqttd console"
+    )]
+    Console(BootArgs),
+
+    /// Run the broker in this process
+    ///
+    /// This is what the systemd unit and containers run. Logs go to stderr unless the
+    /// configuration says otherwise; Ctrl-C or SIGTERM stops it in order.
+    #[command(after_long_help = "Examples:\n  mqttd --home /tmp/broker foreground")]
+    Foreground(BootArgs),
+
+    /// Ask whether the broker answers: pong
+    ///
+    /// Exit codes: 0 it answers, 1 it died and left its pid file, 3 it is not running, 4 unknown
+    /// (no permission, or no answer in time).
+    #[command(
+        after_long_help = "Examples:\n  mqttd ping\n  mqttd ping --wait 30 && ./publish-something"
+    )]
+    Ping {
+        /// Wait up to SECS seconds until it answers
+        #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+        wait: Option<u64>,
+    },
+
+    /// Show how the broker is doing
+    ///
+    /// Process, listeners, clients, messages, memory and limits. Exit codes as for ping.
+    #[command(after_long_help = "Examples:\n  mqttd status\n  mqttd status --json")]
+    Status,
+
+    /// Read the configuration again
+    ///
+    /// What can change in a running broker changes, without a client noticing; the rest is named
+    /// and waits for a restart. With an error in the configuration nothing changes and the exit
+    /// code is 6. Exit code 7 when the broker is not running.
+    #[command(after_long_help = "Examples:\n  sudo mqttd check-config && sudo mqttd reload")]
+    Reload,
+
+    /// Check the configuration and change nothing
+    ///
+    /// All errors in one run, each with file, line and key. Exit code 6 when there is one.
+    #[command(after_long_help = "Examples:\n  mqttd check-config\n  mqttd check-config --dump")]
+    CheckConfig {
+        /// Print the configuration in effect, defaults included
+        #[arg(long)]
+        dump: bool,
+    },
+
+    /// Show the version of this command and of the running broker
+    #[command(after_long_help = "Examples:\n  mqttd version\n  mqttd version --daemon")]
+    Version {
+        /// Print the version of the running broker only; exit code 7 when none is running
+        #[arg(long)]
+        daemon: bool,
+    },
+
+    /// Publish a message as an MQTT client
+    ///
+    /// The message is MESSAGE, a file, or what comes on standard input. QoS 1 and 2 return when
+    /// the broker has acknowledged. Without --host, the broker of this machine (or of --home) is
+    /// used.
+    #[command(disable_help_flag = true, after_long_help = PUB_EXAMPLES)]
+    Pub(PubArgs),
+
+    /// Subscribe as an MQTT client and print what arrives
+    ///
+    /// Prints one line a message until Ctrl-C, or until --count messages came. Without --host,
+    /// the broker of this machine (or of --home) is used.
+    #[command(disable_help_flag = true, after_long_help = SUB_EXAMPLES)]
+    Sub(SubArgs),
+}
+
+/// What booting takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct BootArgs {
+    /// Run as this user (by hand, started by root)
+    ///
+    /// Default: the configured user, mqttd. `root` allows to stay root, which is not recommended.
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub(super) user: Option<String>,
+}
+
+/// Where and how to connect.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct ConnectArgs {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Host name or address of the broker
+    #[arg(short = 'h', long, value_name = "HOST", value_hint = ValueHint::Hostname)]
+    pub(super) host: Option<String>,
+
+    /// Port of the broker [default: 1883]
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+
+    /// Protocol version
+    #[arg(
+        short = 'V',
+        long = "protocol",
+        value_name = "VERSION",
+        default_value = "5"
+    )]
+    pub(super) protocol: Protocol,
+
+    /// Client Identifier [default: the broker assigns one]
+    #[arg(short = 'i', long = "id", value_name = "ID")]
+    pub(super) client_id: Option<String>,
+
+    /// User Name; the password comes from --password-file or MQTTD_PASSWORD
+    #[arg(short = 'u', long, value_name = "NAME")]
+    pub(super) username: Option<String>,
+
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// Keep Alive, seconds
+    #[arg(short = 'k', long, value_name = "SECS", default_value_t = 60)]
+    pub(super) keep_alive: u16,
+
+    /// Topic of a Will, sent by the broker when this connection breaks
+    #[arg(long, value_name = "TOPIC")]
+    pub(super) will_topic: Option<String>,
+
+    /// Payload of the Will
+    #[arg(long, value_name = "TEXT", requires = "will_topic")]
+    pub(super) will_payload: Option<String>,
+
+    /// QoS of the Will
+    #[arg(long, value_name = "QOS", requires = "will_topic", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(super) will_qos: u8,
+
+    /// Let the Will be retained
+    #[arg(long, requires = "will_topic")]
+    pub(super) will_retain: bool,
+}
+
+/// Options of `pub`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PubArgs {
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+
+    /// Topic Name to publish to
+    #[arg(short = 't', long, value_name = "TOPIC")]
+    pub(super) topic: String,
+
+    /// Payload
+    #[arg(short = 'm', long, value_name = "TEXT", group = "payload")]
+    pub(super) message: Option<String>,
+
+    /// Payload: the content of a file
+    #[arg(short = 'f', long, value_name = "FILE", group = "payload", value_hint = ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+
+    /// Payload: all of standard input as one message (the default)
+    #[arg(short = 's', long, group = "payload")]
+    pub(super) stdin: bool,
+
+    /// Payload: each line of standard input as a message of its own
+    #[arg(short = 'l', long, group = "payload")]
+    pub(super) lines: bool,
+
+    /// Payload: nothing; with --retain this deletes the retained message of the topic
+    #[arg(short = 'n', long, group = "payload")]
+    pub(super) empty: bool,
+
+    /// Quality of Service
+    #[arg(short = 'q', long, value_name = "QOS", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(super) qos: u8,
+
+    /// Let the broker retain the message
+    #[arg(short = 'r', long)]
+    pub(super) retain: bool,
+
+    /// Property of the message, e.g. content-type=text/plain (MQTT 5.0, repeatable)
+    ///
+    /// Names: content-type, response-topic, correlation-data, message-expiry-interval,
+    /// payload-format-indicator; any other name becomes a User Property.
+    #[arg(short = 'D', long = "property", value_name = "NAME=VALUE")]
+    pub(super) properties: Vec<String>,
+}
+
+/// Options of `sub`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SubArgs {
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+
+    /// Topic Filter to subscribe to (repeatable)
+    #[arg(short = 't', long = "topic", value_name = "FILTER", required = true)]
+    pub(super) filters: Vec<String>,
+
+    /// Maximum QoS
+    #[arg(short = 'q', long, value_name = "QOS", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(super) qos: u8,
+
+    /// Keep the session: messages wait in the broker while this client is away (needs --id)
+    #[arg(short = 'c', long, requires = "client_id")]
+    pub(super) keep_session: bool,
+
+    /// Leave after this many messages
+    #[arg(short = 'C', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+
+    /// Leave after this many seconds without a message; exit code 1 when none came
+    #[arg(short = 'W', long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) wait: Option<u64>,
+
+    /// Do not print retained messages
+    #[arg(short = 'R', long)]
+    pub(super) no_retained: bool,
+
+    /// Print the topic before the payload, and properties of MQTT 5.0
+    #[arg(short = 'v', long)]
+    pub(super) verbose: bool,
+
+    /// How a message is printed
+    ///
+    /// %t topic, %p payload, %x payload in hexadecimal, %l payload length, %q QoS, %r retain flag,
+    /// %% a percent sign; \n and \t are known.
+    #[arg(short = 'F', long, value_name = "FORMAT")]
+    pub(super) format: Option<String>,
+}
+
+/// A protocol version as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Protocol {
+    /// MQTT 3.1
+    #[value(name = "3.1", alias = "31", alias = "mqttv31")]
+    V31,
+    /// MQTT 3.1.1
+    #[value(name = "3.1.1", alias = "311", alias = "4", alias = "mqttv311")]
+    V311,
+    /// MQTT 5.0
+    #[value(name = "5", alias = "5.0", alias = "mqttv5")]
+    V5,
+}
+
+const AFTER: &str = "\
+Exit status:
+  0  done, or already so
+  1  failed; from status and ping: dead, but its pid file is left
+  2  wrong use of the command line
+  3  from status and ping: not running
+  4  not permitted; from status and ping: unknown (no permission, no answer in time)
+  6  the configuration is invalid or missing
+  7  not running, and the verb needs a running broker
+
+Environment:
+  MQTTD_NO_SYSTEMD  1: never go through systemd
+  MQTTD_PASSWORD    password for pub and sub
+  NO_COLOR          no colours
+
+Files:
+  /etc/mqttd/mqttd.toml, /etc/mqttd/conf.d/*.toml  configuration
+  /var/lib/mqttd                                   data
+  /run/mqttd/mqttd.sock                            control socket
+  /var/log/mqttd                                   log files, where they are configured
+
+Examples:
+  mqttd ping
+  mqttd status
+  mqttd sub -t 'house/#' -v
+  mqttd pub -t house/door -m open
+  mqttd clients list
+  sudo mqttd restart";
+
+const PUB_EXAMPLES: &str = "\
+Examples:
+  mqttd pub -t house/door -m open
+  mqttd pub -t house/plan -q 1 -r -f plan.json
+  uptime | mqttd pub -t house/uptime
+  mqttd pub -h broker.example -u ann --password-file ~/.mqtt -t a/b -m hello";
+
+const SUB_EXAMPLES: &str = "\
+Examples:
+  mqttd sub -t 'house/#' -v
+  mqttd sub -t alarms -q 2 -c -i pager
+  mqttd sub -t house/door --count 1
+  mqttd sub -t 'house/#' --json";

@@ -1,0 +1,169 @@
+//! systemd: whether it is in charge of the instance, and asking it to start and stop.
+//!
+//! Only through `systemctl` and `journalctl`, as an administrator would.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+
+use super::boot::{Exit, Failure};
+use super::deadline::Deadline;
+use super::process::Process;
+
+/// The unit the package installs.
+pub(super) const UNIT: &str = "mqttd.service";
+
+/// Who starts and stops the installed instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InCharge {
+    /// systemd, and this user may ask it.
+    Systemd,
+    /// systemd, and this user may not ask it.
+    SystemdOfRoot,
+    /// Nobody: by hand.
+    Nobody,
+}
+
+/// Who is in charge of the installed instance; `by_hand` when the user wants it so.
+pub(super) fn in_charge(by_hand: bool) -> InCharge {
+    if by_hand || !is_booted() || !is_installed() || is_inside_unit() {
+        InCharge::Nobody
+    } else if geteuid().is_root() {
+        InCharge::Systemd
+    } else {
+        InCharge::SystemdOfRoot
+    }
+}
+
+/// Whether the machine runs systemd (sd_booted(3)).
+fn is_booted() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn is_installed() -> bool {
+    [
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    ]
+    .iter()
+    .any(|dir| Path::new(dir).join(UNIT).symlink_metadata().is_ok())
+}
+
+/// Whether this process belongs to the unit: then asking systemd would wait for ourselves.
+fn is_inside_unit() -> bool {
+    std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| {
+        groups
+            .lines()
+            .any(|line| line.split('/').any(|part| part == UNIT))
+    })
+}
+
+/// Runs `systemctl VERB mqttd.service` and waits until systemd has done it.
+///
+/// The failure has systemd's words; the daemon's own are to be added by the caller.
+pub(super) fn systemctl(verb: &str, limit: Duration) -> Result<(), Failure> {
+    let mut command = Command::new(tool("systemctl"));
+    command.args(["--no-ask-password", "--quiet", verb, UNIT]);
+    let (done, said) = run(command, Some(limit)).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            "systemd",
+            format!("cannot run systemctl: {error}"),
+        )
+        .hint("`--no-systemd` does without")
+    })?;
+    match done {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+            let first = lines.next().unwrap_or("systemctl failed without a word");
+            Err(Failure::new(
+                Exit::Failed,
+                "systemd",
+                format!("systemctl {verb} mqttd: {first}"),
+            ))
+        }
+        None => Err(Failure::new(
+            Exit::Failed,
+            "timeout",
+            format!(
+                "systemd has not finished to {verb} mqttd within {} s",
+                limit.as_secs()
+            ),
+        )
+        .hint("systemctl status mqttd shows how far it is")),
+    }
+}
+
+/// A property of the unit, e.g. `ActiveState`; empty when systemd does not tell.
+pub(super) fn property(name: &str) -> String {
+    let mut command = Command::new(tool("systemctl"));
+    command.args(["show", "--property", name, "--value", UNIT]);
+    read(command).trim().to_owned()
+}
+
+/// What the daemon itself last wrote to the journal in the unit's last run, at most `count` lines.
+pub(super) fn last_words(count: usize) -> Vec<String> {
+    let invocation = property("InvocationID");
+    let mut command = Command::new(tool("journalctl"));
+    command.args(["--quiet", "--no-pager", "--output=cat"]);
+    command.arg(format!("--lines={count}"));
+    if invocation.is_empty() {
+        command.arg(format!("--unit={UNIT}"));
+    } else {
+        command.arg(format!("_SYSTEMD_INVOCATION_ID={invocation}"));
+    }
+    read(command).lines().map(str::to_owned).collect()
+}
+
+/// The program by its usual place, so that an empty PATH does not matter.
+fn tool(name: &str) -> std::path::PathBuf {
+    ["/usr/bin", "/bin"]
+        .iter()
+        .map(|dir| Path::new(dir).join(name))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| name.into())
+}
+
+fn read(command: Command) -> String {
+    run(command, None).map(|(_, said)| said).unwrap_or_default()
+}
+
+/// Runs a command; whether it succeeded (`None`: not finished in time) and what it said: on
+/// stdout without a limit, on stderr with one.
+fn run(mut command: Command, limit: Option<Duration>) -> std::io::Result<(Option<bool>, String)> {
+    command
+        .env("SYSTEMD_COLORS", "0")
+        .env("SYSTEMD_PAGER", "")
+        .stdin(Stdio::null());
+    let mut said = String::new();
+    let Some(limit) = limit else {
+        let output = command.stderr(Stdio::null()).output()?;
+        said.push_str(&String::from_utf8_lossy(&output.stdout));
+        return Ok((Some(output.status.success()), said));
+    };
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let finished = match Process::open(child.id()) {
+        Some(process) => process.wait(&Deadline::after(limit)),
+        None => true,
+    };
+    if !finished {
+        let _ = child.kill(); // of systemctl only: systemd goes on
+    }
+    let status = child.wait()?;
+    if let Some(mut stderr) = child.stderr.take() {
+        let mut bytes = Vec::new();
+        stderr.read_to_end(&mut bytes)?;
+        said.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    Ok((finished.then_some(status.success()), said))
+}

@@ -1,0 +1,77 @@
+//! The operator's calls: asked over the control socket, shown as tables or passed on as JSON.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value};
+
+use super::Errand;
+use crate::admin::{AnswerBy, Call, Permission};
+use crate::cli::boot::{Exit, Failure};
+use crate::cli::instance::{Alive, from_call};
+use crate::cli::render;
+use crate::cli::report::{Report, Voice, print};
+
+/// Asks one call. Feeds are printed as they come, the rest is in the report.
+pub(crate) fn ask(
+    errand: &Errand<'_>,
+    call: &Call,
+    args: Map<String, Value>,
+) -> Result<Report, Failure> {
+    let mut alive = errand.look().alive()?;
+    if let AnswerBy::Lines(_) = call.answer {
+        return follow(errand.voice, &mut alive, call, args);
+    }
+    let result = alive.call(call.name, args)?;
+    let changed = result["changed"]
+        .as_bool()
+        .unwrap_or(call.permission == Permission::Operate);
+    Ok(Report {
+        changed,
+        result: Some(result.clone()),
+        ..Report::of(alive.seen(), render::reply(call.name, &result))
+    })
+}
+
+/// Prints a feed until it ends or nobody reads.
+fn follow(
+    voice: Voice,
+    alive: &mut Alive,
+    call: &Call,
+    args: Map<String, Value>,
+) -> Result<Report, Failure> {
+    let seen = alive.seen();
+    let _ = alive.client.set_limit(None);
+    let mut failed = None;
+    let ended = alive.client.stream(call.name, args, |line| {
+        let said = if voice.json {
+            let report = Report {
+                result: Some(line),
+                ..Report::of(seen.clone(), "")
+            };
+            print(&Voice::object(call.name, &report))
+        } else {
+            print(&format!("{}\n", render::feed_line(&line)))
+        };
+        match said {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    match (ended, failed) {
+        (_, Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Report::of(seen, "")),
+        (_, Some(error)) => Err(Failure::new(
+            Exit::Failed,
+            "output",
+            format!("cannot write to standard output: {error}"),
+        )),
+        (Err(crate::control::CallError::Lost), None) => {
+            Err(Failure::new(Exit::Failed, "lost", "mqttd has gone away"))
+        }
+        (Err(error), None) => Err(from_call(error)),
+        (Ok(_), None) => Ok(Report::of(seen, "")),
+    }
+}

@@ -1,0 +1,100 @@
+//! `ping`, `status`, `version`: looking without touching.
+
+use std::time::Duration;
+
+use serde_json::{Map, json};
+
+use super::Errand;
+use crate::cli::boot::{Exit, Failure};
+use crate::cli::deadline::Deadline;
+use crate::cli::instance::{Instance, look};
+use crate::cli::render;
+use crate::cli::report::Report;
+use crate::control::{Client, ConnectError};
+
+/// Pause between two tries of `ping --wait`.
+const PAUSE_MS: u64 = 20;
+
+/// Whether it answers; within `wait` when given.
+pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Failure> {
+    let deadline = Deadline::after(Duration::from_secs(wait.unwrap_or(0)));
+    loop {
+        let found = look(&errand.place, errand.answer_limit());
+        let forbidden = matches!(found, Instance::Forbidden(_));
+        match found.for_status() {
+            Ok(mut alive) => {
+                alive.call("ping", Map::new())?;
+                return Ok(Report::of(alive.seen(), "pong"));
+            }
+            Err(failure) if wait.is_none() || forbidden || deadline.passed() => {
+                return Err(failure);
+            }
+            Err(_) => {
+                deadline.wait(None, Some(Duration::from_millis(PAUSE_MS)));
+            }
+        }
+    }
+}
+
+/// How it is doing.
+pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
+    let found = errand.look();
+    let seen = found.seen();
+    match found.for_status() {
+        Ok(mut alive) => {
+            let status = alive.call("status", Map::new())?;
+            let mut report = Report::of(alive.seen(), render::reply("status", &status));
+            if alive.about.version != env!("CARGO_PKG_VERSION") {
+                report.notes.push(differs(&alive.about.version));
+            }
+            report.result = Some(status);
+            Ok(report)
+        }
+        Err(failure) => Ok(Report {
+            told: matches!(failure.exit, Exit::Stopped | Exit::Failed),
+            text: if failure.exit == Exit::Permission {
+                String::new()
+            } else {
+                failure.problem.message.clone()
+            },
+            seen,
+            failure: Some(failure),
+            ..Report::default()
+        }),
+    }
+}
+
+/// Versions of the command and of the daemon.
+pub(crate) fn version(errand: &Errand<'_>, daemon_only: bool) -> Result<Report, Failure> {
+    let own = env!("CARGO_PKG_VERSION");
+    let found = Client::connect(&errand.place.socket(), errand.answer_limit());
+    let daemon = match &found {
+        Ok(client) => Some(client.version().to_owned()),
+        Err(ConnectError::Protocol { daemon, .. }) => Some(daemon.clone()),
+        Err(_) => None,
+    };
+    drop(found);
+    let seen = errand.look().seen();
+    if daemon_only && daemon.is_none() {
+        errand.look().alive()?;
+    }
+    let mut report = Report::of(
+        seen,
+        match (&daemon, daemon_only) {
+            (Some(daemon), true) => daemon.clone(),
+            _ => format!("mqttd {own}"),
+        },
+    );
+    report.result = Some(json!({ "command": own, "daemon": daemon }));
+    if let Some(daemon) = daemon.filter(|daemon| daemon != own) {
+        report.notes.push(differs(&daemon));
+    }
+    Ok(report)
+}
+
+fn differs(daemon: &str) -> String {
+    format!(
+        "the running broker is {daemon}, this command {}; `sudo mqttd restart` makes them one",
+        env!("CARGO_PKG_VERSION")
+    )
+}
