@@ -15,11 +15,7 @@ struct Unbootable;
 
 impl Unbootable {
     fn failure() -> Failure {
-        Failure::new(
-            Exit::Failed,
-            "not_available",
-            "this build has no daemon yet",
-        )
+        Failure::new(Exit::Failed, "not_available", "this build has no daemon yet")
     }
 }
 

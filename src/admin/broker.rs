@@ -93,12 +93,8 @@ fn about(admin: &Admin, _: &Arguments) -> Result<Value, Problem> {
 
 fn status(admin: &Admin, _: &Arguments) -> Result<Value, Problem> {
     let stats = admin.server.stats();
-    let value = |wanted: &str| {
-        stats
-            .rows()
-            .find(|(name, _)| *name == wanted)
-            .map_or(0, |(_, value)| value)
-    };
+    let value =
+        |wanted: &str| stats.rows().find(|(name, _)| *name == wanted).map_or(0, |(_, value)| value);
     Ok(json!(Status {
         about: admin.host.about(),
         listeners: listeners(admin),

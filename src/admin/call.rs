@@ -176,32 +176,19 @@ impl Argument {
     /// One that must be given, by its place.
     #[must_use]
     pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self {
-            name,
-            doc,
-            kind,
-            required: true,
-            positional: true,
-            completion: Completion::Nothing,
-        }
+        Self { name, doc, kind, required: true, positional: true, completion: Completion::Nothing }
     }
 
     /// One that can be given, by its place.
     #[must_use]
     pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self {
-            required: false,
-            ..Self::required(name, kind, doc)
-        }
+        Self { required: false, ..Self::required(name, kind, doc) }
     }
 
     /// One that can be given as `--name`.
     #[must_use]
     pub const fn option(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self {
-            positional: false,
-            ..Self::optional(name, kind, doc)
-        }
+        Self { positional: false, ..Self::optional(name, kind, doc) }
     }
 
     /// The same, completed by what `completion` looks up.
@@ -230,20 +217,15 @@ impl Argument {
         };
         Err(Problem::new(
             "bad_argument",
-            format!(
-                "{}: {:?} is to be {wanted}, not {value}",
-                call.name, self.name
-            ),
+            format!("{}: {:?} is to be {wanted}, not {value}", call.name, self.name),
         ))
     }
 }
 
 fn unknown(call: &Call, name: &str) -> Problem {
     let known: Vec<_> = call.arguments.iter().map(|known| known.name).collect();
-    let problem = Problem::new(
-        "unknown_argument",
-        format!("{} has no argument {name:?}", call.name),
-    );
+    let problem =
+        Problem::new("unknown_argument", format!("{} has no argument {name:?}", call.name));
     if known.is_empty() {
         problem.hint("it takes none")
     } else {
@@ -255,11 +237,7 @@ impl Problem {
     /// A problem without a way out to name.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            hint: None,
-        }
+        Self { code: code.to_owned(), message: message.into(), hint: None }
     }
 
     /// The same with the way out.

@@ -172,9 +172,8 @@ impl Walk {
                 continue;
             }
             let after = portion.last.take();
-            let read = self
-                .server
-                .ask(shard, |shard, _| shard.clients(after.as_deref(), PAGE_ROWS));
+            let read =
+                self.server.ask(shard, |shard, _| shard.clients(after.as_deref(), PAGE_ROWS));
             portion.exhausted = read.len() < PAGE_ROWS;
             portion.last = read.last().map(|client| client.client_id.clone());
             portion.waiting = read.into();
@@ -247,10 +246,9 @@ fn kick(admin: &Admin, arguments: &Arguments) -> Result<Value, Problem> {
     });
     match (known, kicked) {
         (_, true) => Ok(json!({ "client_id": client_id, "kicked": true })),
-        (true, false) => Err(Problem::new(
-            "not_connected",
-            format!("client {client_id:?} is not connected"),
-        )),
+        (true, false) => {
+            Err(Problem::new("not_connected", format!("client {client_id:?} is not connected")))
+        }
         (false, false) => Err(absent(client_id)),
     }
 }

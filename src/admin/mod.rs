@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::broker::Now;
 use crate::server::Server;
 
 pub use broker::Status;
@@ -56,6 +57,11 @@ impl Admin {
     #[must_use]
     pub fn new(server: Server, host: Arc<dyn Host>) -> Self {
         Self { server, host }
+    }
+
+    /// The time, as the shards have it.
+    fn now(&self) -> Now {
+        self.server.ask(0, |_, now| now)
     }
 }
 

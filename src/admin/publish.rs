@@ -14,10 +14,7 @@ pub(super) const NOUN: Noun = Noun {
     calls: &[Call {
         name: "publish",
         doc: "Publish a message in the broker's own name, without an MQTT connection",
-        examples: &[
-            "publish house/door open",
-            "publish house/plan '{}' --qos 1 --retain",
-        ],
+        examples: &["publish house/door open", "publish house/plan '{}' --qos 1 --retain"],
         arguments: &[
             Argument::required("topic", Kind::Text, "Topic Name"),
             Argument::required("message", Kind::Text, "Payload"),
@@ -42,8 +39,6 @@ fn publish(admin: &Admin, arguments: &Arguments) -> Result<Value, Problem> {
     };
     let payload = arguments.text("message").unwrap_or_default().as_bytes();
     let retain = arguments.flag("retain");
-    let matched = admin.server.ask(0, |shard, now| {
-        shard.publish(topic, payload, qos, retain, now)
-    });
+    let matched = admin.server.ask(0, |shard, now| shard.publish(topic, payload, qos, retain, now));
     Ok(json!({ "topic": topic, "matched": matched }))
 }

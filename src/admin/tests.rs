@@ -7,16 +7,11 @@ use serde_json::json;
 use super::*;
 
 fn calls() -> impl Iterator<Item = (&'static Noun, &'static Call)> {
-    NOUNS
-        .iter()
-        .flat_map(|noun| noun.calls.iter().map(move |call| (noun, call)))
+    NOUNS.iter().flat_map(|noun| noun.calls.iter().map(move |call| (noun, call)))
 }
 
 fn call(name: &str) -> &'static Call {
-    calls()
-        .map(|(_, call)| call)
-        .find(|call| call.name == name)
-        .unwrap()
+    calls().map(|(_, call)| call).find(|call| call.name == name).unwrap()
 }
 
 fn given(value: Value) -> Map<String, Value> {
@@ -37,11 +32,7 @@ fn each_call_has_a_name_of_its_own_under_its_noun() {
 #[test]
 fn each_call_and_argument_says_what_it_is() {
     for (_, call) in calls() {
-        assert!(
-            !call.doc.is_empty() && !call.doc.ends_with('.'),
-            "{}",
-            call.name
-        );
+        assert!(!call.doc.is_empty() && !call.doc.ends_with('.'), "{}", call.name);
         assert!(!call.examples.is_empty(), "{}", call.name);
         for argument in call.arguments {
             assert!(!argument.doc.is_empty(), "{}: {}", call.name, argument.name);
@@ -58,11 +49,7 @@ fn what_must_be_given_by_place_comes_before_what_can_be() {
             .filter(|argument| argument.positional)
             .map(|argument| argument.required)
             .collect();
-        assert!(
-            places.is_sorted_by_key(|required| !required),
-            "{}",
-            call.name
-        );
+        assert!(places.is_sorted_by_key(|required| !required), "{}", call.name);
     }
 }
 
@@ -78,10 +65,7 @@ fn arguments_are_checked_by_the_table() {
     assert_eq!(code(json!({"limit": "3"})).unwrap_err(), "bad_argument");
     let level = call("log.level");
     let problem = Arguments::check(level, given(json!({"level": "loud"}))).unwrap_err();
-    assert!(
-        problem.message.contains("one of error, warn, info"),
-        "{problem}"
-    );
+    assert!(problem.message.contains("one of error, warn, info"), "{problem}");
     let show = call("clients.show");
     let problem = Arguments::check(show, Map::new()).unwrap_err();
     assert_eq!(problem.code, "missing_argument");

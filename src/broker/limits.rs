@@ -33,4 +33,3 @@ pub struct Limits {
     /// Bytes of all queues, outboxes and retained messages together.
     pub memory_bytes_max: u64,
 }
-

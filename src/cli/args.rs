@@ -202,12 +202,7 @@ pub(super) struct ConnectArgs {
     pub(super) port: Option<u16>,
 
     /// Protocol version
-    #[arg(
-        short = 'V',
-        long = "protocol",
-        value_name = "VERSION",
-        default_value = "5"
-    )]
+    #[arg(short = 'V', long = "protocol", value_name = "VERSION", default_value = "5")]
     pub(super) protocol: Protocol,
 
     /// Client Identifier [default: the broker assigns one]

@@ -137,11 +137,7 @@ impl Failure {
     pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
         Self {
             exit,
-            problem: Problem {
-                code: code.to_owned(),
-                message: message.into(),
-                hint: None,
-            },
+            problem: Problem { code: code.to_owned(), message: message.into(), hint: None },
             details: Vec::new(),
         }
     }

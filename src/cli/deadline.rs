@@ -87,10 +87,7 @@ mod tests {
     fn time_passes() {
         let deadline = Deadline::after(Duration::from_millis(20));
         assert!(!deadline.passed());
-        assert_eq!(
-            deadline.wait(None, Some(Duration::from_millis(1))),
-            Woken::Step
-        );
+        assert_eq!(deadline.wait(None, Some(Duration::from_millis(1))), Woken::Step);
         assert_eq!(deadline.wait(None, None), Woken::Late);
         assert!(deadline.passed());
     }

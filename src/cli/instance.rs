@@ -103,11 +103,8 @@ fn unreached(place: &Place, error: ConnectError) -> Instance {
     match error {
         ConnectError::Absent | ConnectError::Dead => leftovers(place),
         ConnectError::Permission => Instance::Forbidden(
-            Problem::new(
-                "permission_denied",
-                format!("not permitted to use {socket}"),
-            )
-            .hint(forbidden_hint(place)),
+            Problem::new("permission_denied", format!("not permitted to use {socket}"))
+                .hint(forbidden_hint(place)),
         ),
         ConnectError::Refused(problem) => Instance::Forbidden(problem),
         ConnectError::NoAnswer => Instance::Hung(None),
@@ -179,10 +176,7 @@ impl Instance {
             Self::Stopped => State::Stopped,
             Self::Forbidden(_) | Self::Strange(_) => State::Unknown,
         };
-        Seen {
-            state,
-            ..Seen::default()
-        }
+        Seen { state, ..Seen::default() }
     }
 
     /// The instance that answers, for verbs that need one.
@@ -190,10 +184,8 @@ impl Instance {
         match self {
             Self::Running(alive) => Ok(alive),
             Self::Dead | Self::Stopped => {
-                Err(
-                    Failure::new(Exit::NotRunning, "not_running", "mqttd is not running")
-                        .hint("mqttd start"),
-                )
+                Err(Failure::new(Exit::NotRunning, "not_running", "mqttd is not running")
+                    .hint("mqttd start"))
             }
             Self::Starting => Err(Failure::new(
                 Exit::NotRunning,
@@ -202,16 +194,12 @@ impl Instance {
             )
             .hint("mqttd ping --wait 30")),
             Self::Hung(_) => Err(no_answer()),
-            Self::Forbidden(problem) => Err(Failure {
-                exit: Exit::Permission,
-                problem,
-                details: Vec::new(),
-            }),
-            Self::Strange(problem) => Err(Failure {
-                exit: Exit::Failed,
-                problem,
-                details: Vec::new(),
-            }),
+            Self::Forbidden(problem) => {
+                Err(Failure { exit: Exit::Permission, problem, details: Vec::new() })
+            }
+            Self::Strange(problem) => {
+                Err(Failure { exit: Exit::Failed, problem, details: Vec::new() })
+            }
         }
     }
 
@@ -224,19 +212,16 @@ impl Instance {
                 "mqttd is not running: it died and left its pid file",
             )
             .hint("mqttd start cleans up")),
-            Self::Stopped => Err(Failure::new(
-                Exit::Stopped,
-                "not_running",
-                "mqttd is not running",
-            )),
+            Self::Stopped => {
+                Err(Failure::new(Exit::Stopped, "not_running", "mqttd is not running"))
+            }
             Self::Running(_)
             | Self::Hung(_)
             | Self::Starting
             | Self::Forbidden(_)
-            | Self::Strange(_) => self.alive().map_err(|failure| Failure {
-                exit: Exit::Permission,
-                ..failure
-            }),
+            | Self::Strange(_) => {
+                self.alive().map_err(|failure| Failure { exit: Exit::Permission, ..failure })
+            }
         }
     }
 }
@@ -275,23 +260,17 @@ impl Alive {
 /// A call without result as the end of the command.
 pub(super) fn from_call(error: CallError) -> Failure {
     match error {
-        CallError::Problem(problem) => Failure {
-            exit: exit_of(&problem.code),
-            problem,
-            details: Vec::new(),
-        },
+        CallError::Problem(problem) => {
+            Failure { exit: exit_of(&problem.code), problem, details: Vec::new() }
+        }
         CallError::Lost => Failure::new(Exit::Failed, "lost", error.to_string()),
         CallError::NoAnswer => no_answer(),
     }
 }
 
 fn no_answer() -> Failure {
-    Failure::new(
-        Exit::Failed,
-        "no_answer",
-        "mqttd is there and does not answer",
-    )
-    .hint("try a longer --timeout; mqttd stop ends it if it hangs")
+    Failure::new(Exit::Failed, "no_answer", "mqttd is there and does not answer")
+        .hint("try a longer --timeout; mqttd stop ends it if it hangs")
 }
 
 /// The exit code that goes with the code of a problem.

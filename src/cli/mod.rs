@@ -51,10 +51,7 @@ pub fn run(boot: &dyn Boot) -> ExitCode {
 
 /// Help and version are results; the rest is wrong use.
 fn refuse(error: &clap::Error, json: bool) -> Exit {
-    let is_result = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
+    let is_result = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !is_result {
         let text = error.render().to_string();
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -65,9 +62,7 @@ fn refuse(error: &clap::Error, json: bool) -> Exit {
     }
     match error.print() {
         Err(error) if is_result && error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!(
-                "mqttd: cannot write to standard output: {error}\n"
-            ));
+            complain(&format!("mqttd: cannot write to standard output: {error}\n"));
             Exit::Failed
         }
         _ if is_result => Exit::Done,
@@ -78,10 +73,7 @@ fn refuse(error: &clap::Error, json: bool) -> Exit {
 /// Does what the command line says.
 fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
     let globals = Globals::from_arg_matches(matches).unwrap_or_default();
-    let voice = Voice {
-        json: globals.json,
-        quiet: globals.quiet,
-    };
+    let voice = Voice { json: globals.json, quiet: globals.quiet };
     let action = action(matches);
     let place = match instance::place(&globals) {
         Ok(place) => place,
@@ -127,31 +119,21 @@ fn go(errand: &mut Errand<'_>, verb: Verb) -> Result<Report, Failure> {
         }
         Verb::Console(boot) => {
             errand.options.user = boot.user;
-            Err(Failure::new(
-                Exit::Failed,
-                "not_available",
-                "no console yet",
-            ))
+            Err(Failure::new(Exit::Failed, "not_available", "no console yet"))
         }
         Verb::Foreground(boot) => {
             errand.options.user = boot.user;
             errand.boot.foreground(&errand.place, &errand.options)?;
-            Ok(Report {
-                changed: true,
-                seen: errand.look().seen(),
-                ..Report::default()
-            })
+            Ok(Report { changed: true, seen: errand.look().seen(), ..Report::default() })
         }
         Verb::Ping { wait } => verbs::ping(errand, wait),
         Verb::Status => verbs::status(errand),
         Verb::Reload => verbs::reload(errand),
         Verb::CheckConfig { dump } => verbs::check_config(errand, dump),
         Verb::Version { daemon } => verbs::version(errand, daemon),
-        Verb::Pub(_) | Verb::Sub(_) => Err(Failure::new(
-            Exit::Failed,
-            "not_available",
-            "no MQTT client yet",
-        )),
+        Verb::Pub(_) | Verb::Sub(_) => {
+            Err(Failure::new(Exit::Failed, "not_available", "no MQTT client yet"))
+        }
     }
 }
 

@@ -10,11 +10,7 @@ use crate::admin::{Argument, Call, Kind, Noun};
 /// Adds the nouns to a command, leaving alone what it has already.
 pub(super) fn add_to(mut command: Command, nouns: &'static [Noun]) -> Command {
     for noun in nouns {
-        let verbs: Vec<_> = noun
-            .calls
-            .iter()
-            .filter(|call| call.name.contains('.'))
-            .collect();
+        let verbs: Vec<_> = noun.calls.iter().filter(|call| call.name.contains('.')).collect();
         if !verbs.is_empty() {
             command = command.subcommand(noun_command(noun, &verbs));
         }
@@ -65,32 +61,27 @@ fn noun_command(noun: &Noun, verbs: &[&'static Call]) -> Command {
 fn call_command(call: &'static Call, name: &'static str) -> Command {
     let mut command = Command::new(name).about(call.doc);
     if !call.examples.is_empty() {
-        let examples: Vec<_> = call
-            .examples
-            .iter()
-            .map(|example| format!("\n  mqttd {example}"))
-            .collect();
+        let examples: Vec<_> =
+            call.examples.iter().map(|example| format!("\n  mqttd {example}")).collect();
         command = command.after_long_help(format!("Examples:{}", examples.concat()));
     }
     command.args(call.arguments.iter().map(argument))
 }
 
 fn argument(argument: &'static Argument) -> Arg {
-    let mut arg = Arg::new(argument.name)
-        .help(argument.doc)
-        .required(argument.required);
+    let mut arg = Arg::new(argument.name).help(argument.doc).required(argument.required);
     if !argument.positional {
         arg = arg.long(argument.name.replace('_', "-"));
     }
     match argument.kind {
         Kind::Flag => arg.action(ArgAction::SetTrue),
         Kind::Text => arg.value_name(argument.name.to_uppercase()),
-        Kind::Number(least, most) => arg
-            .value_name("N")
-            .value_parser(clap::value_parser!(u64).range(least..=most)),
-        Kind::Choice(words) => arg
-            .value_name(argument.name.to_uppercase())
-            .value_parser(words.to_vec()),
+        Kind::Number(least, most) => {
+            arg.value_name("N").value_parser(clap::value_parser!(u64).range(least..=most))
+        }
+        Kind::Choice(words) => {
+            arg.value_name(argument.name.to_uppercase()).value_parser(words.to_vec())
+        }
     }
 }
 

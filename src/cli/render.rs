@@ -15,26 +15,23 @@ pub(super) fn reply(call: &str, value: &Value) -> String {
         "reload" => read(value, reloaded),
         "clients.list" => read(value, clients),
         "clients.show" => read(value, client),
-        "clients.kick" => value["client_id"]
-            .as_str()
-            .map(|client_id| format!("kicked {}", printable(client_id))),
+        "clients.kick" => {
+            value["client_id"].as_str().map(|client_id| format!("kicked {}", printable(client_id)))
+        }
         "subscriptions.list" => read(value, subscriptions),
         "topics.list" => read(value, topics),
         "topics.show" => read(value, topic),
-        "topics.delete" => value["topic"]
-            .as_str()
-            .map(|topic| format!("deleted {}", printable(topic))),
+        "topics.delete" => {
+            value["topic"].as_str().map(|topic| format!("deleted {}", printable(topic)))
+        }
         "listeners.list" => read(value, listeners),
         "log.level" => value["level"].as_str().map(str::to_owned),
         "publish" => value["matched"]
             .as_u64()
             .map(|matched| format!("published, {} matched", sessions(matched))),
-        "stats" => value.as_object().map(|rows| {
-            lines(
-                rows.iter()
-                    .map(|(name, value)| (name.as_str(), value.to_string())),
-            )
-        }),
+        "stats" => value
+            .as_object()
+            .map(|rows| lines(rows.iter().map(|(name, value)| (name.as_str(), value.to_string())))),
         _ => value.as_str().map(printable),
     };
     text.unwrap_or_else(|| serde_json::to_string_pretty(value).unwrap_or_default())
@@ -43,11 +40,7 @@ pub(super) fn reply(call: &str, value: &Value) -> String {
 /// One line of a feed.
 pub(super) fn feed_line(value: &Value) -> String {
     match (value["line"].as_str(), value["skipped"].as_u64()) {
-        (Some(line), _) => line
-            .split('\n')
-            .map(printable)
-            .collect::<Vec<_>>()
-            .join("\n"),
+        (Some(line), _) => line.split('\n').map(printable).collect::<Vec<_>>().join("\n"),
         (None, Some(skipped)) => format!("… {skipped} lines skipped: they came too fast"),
         (None, None) => value.to_string(),
     }
@@ -72,12 +65,7 @@ fn status(status: Status) -> String {
     let mut rows = vec![
         (
             "process",
-            format!(
-                "pid {}, up {}, {}",
-                about.pid,
-                span(about.uptime_secs),
-                about.managed_by
-            ),
+            format!("pid {}, up {}, {}", about.pid, span(about.uptime_secs), about.managed_by),
         ),
         (
             "configuration",
@@ -141,10 +129,7 @@ fn reloaded(reloaded: Reloaded) -> String {
         said.push(format!("in force now: {}", reloaded.applied.join(", ")));
     }
     if !reloaded.needs_restart.is_empty() {
-        said.push(format!(
-            "needs a restart: {}",
-            reloaded.needs_restart.join(", ")
-        ));
+        said.push(format!("needs a restart: {}", reloaded.needs_restart.join(", ")));
     }
     if said.is_empty() {
         said.push("nothing has changed".to_owned());
@@ -156,9 +141,8 @@ fn clients(rows: Vec<Client>) -> String {
     if rows.is_empty() {
         return "no clients".to_owned();
     }
-    let titles = [
-        "client", "peer", "protocol", "user", ">subs", ">queued", ">in", ">out", ">dropped",
-    ];
+    let titles =
+        ["client", "peer", "protocol", "user", ">subs", ">queued", ">in", ">out", ">dropped"];
     let mut table = Table::new(&titles);
     for client in rows {
         let peer = match (client.connected, client.peer) {
@@ -192,10 +176,9 @@ fn client(client: Client) -> String {
         secs => format!("{secs} s"),
     };
     let peer = match (client.connected, &client.peer) {
-        (true, Some(peer)) => format!(
-            "connected from {peer} since {}",
-            moment(client.connected_unix_ms)
-        ),
+        (true, Some(peer)) => {
+            format!("connected from {peer} since {}", moment(client.connected_unix_ms))
+        }
         (true, None) => format!("connected since {}", moment(client.connected_unix_ms)),
         (false, _) => match client.disconnected_unix_ms {
             Some(when) => format!("away since {}", moment(when)),
@@ -204,20 +187,11 @@ fn client(client: Client) -> String {
     };
     let rows = [
         ("client", printable(&client.client_id)),
-        (
-            "user",
-            client
-                .username
-                .as_deref()
-                .map_or_else(|| "-".to_owned(), printable),
-        ),
+        ("user", client.username.as_deref().map_or_else(|| "-".to_owned(), printable)),
         ("connection", peer),
         ("protocol", format!("MQTT {}", client.protocol)),
         ("keep alive", keep_alive),
-        (
-            "session",
-            format!("since {}, {expiry}", moment(client.created_unix_ms)),
-        ),
+        ("session", format!("since {}, {expiry}", moment(client.created_unix_ms))),
         ("clean start", yes_or_no(client.clean_start)),
         ("will", yes_or_no(client.will)),
         ("subscriptions", client.subscriptions.to_string()),
@@ -250,20 +224,12 @@ fn subscriptions(rows: Vec<Subscription>) -> String {
     for row in rows {
         let mut options = Vec::new();
         options.extend(row.no_local.then(|| "no local".to_owned()));
-        options.extend(
-            row.retain_as_published
-                .then(|| "retain as published".to_owned()),
-        );
+        options.extend(row.retain_as_published.then(|| "retain as published".to_owned()));
         options.extend(
             (row.retain_handling != 0).then(|| format!("retain handling {}", row.retain_handling)),
         );
         options.extend(row.identifier.map(|identifier| format!("id {identifier}")));
-        table.row(vec![
-            row.client_id,
-            row.filter,
-            row.qos.to_string(),
-            options.join(", "),
-        ]);
+        table.row(vec![row.client_id, row.filter, row.qos.to_string(), options.join(", ")]);
     }
     table.render(terminal_width())
 }
@@ -286,11 +252,7 @@ fn topics(rows: Vec<Retained>) -> String {
 
 fn topic(row: Retained) -> String {
     let payload = match (&row.payload, &row.payload_hex) {
-        (Some(text), _) => text
-            .split('\n')
-            .map(printable)
-            .collect::<Vec<_>>()
-            .join("\n"),
+        (Some(text), _) => text.split('\n').map(printable).collect::<Vec<_>>().join("\n"),
         (None, Some(hex)) => format!("{hex} (hexadecimal)"),
         (None, None) => String::new(),
     };
@@ -298,11 +260,7 @@ fn topic(row: Retained) -> String {
         ("topic", printable(&row.topic)),
         ("qos", row.qos.to_string()),
         ("stored", moment(row.stored_unix_ms)),
-        (
-            "expires",
-            row.expires_unix_ms
-                .map_or_else(|| "never".to_owned(), moment),
-        ),
+        ("expires", row.expires_unix_ms.map_or_else(|| "never".to_owned(), moment)),
         ("payload", format!("{} bytes", row.payload_bytes)),
     ];
     let head = lines(rows.iter().map(|(name, value)| (*name, value.clone())));

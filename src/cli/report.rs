@@ -92,27 +92,18 @@ pub(super) struct Voice {
 impl Report {
     /// A result for people and programs.
     pub(super) fn of(seen: Seen, text: impl Into<String>) -> Self {
-        Self {
-            seen,
-            text: text.into(),
-            ..Self::default()
-        }
+        Self { seen, text: text.into(), ..Self::default() }
     }
 
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
-        self.failure
-            .as_ref()
-            .map_or(Exit::Done, |failure| failure.exit)
+        self.failure.as_ref().map_or(Exit::Done, |failure| failure.exit)
     }
 }
 
 impl From<Failure> for Report {
     fn from(failure: Failure) -> Self {
-        Self {
-            failure: Some(failure),
-            ..Self::default()
-        }
+        Self { failure: Some(failure), ..Self::default() }
     }
 }
 
@@ -120,22 +111,13 @@ impl Voice {
     /// Says a report and gives the exit code: the report's, or 1 when it could not be said.
     pub(super) fn say(self, action: &str, report: &Report) -> Exit {
         let exit = report.exit();
-        let said = if self.json {
-            print(&Self::object(action, report))
-        } else {
-            self.say_text(report)
-        };
+        let said =
+            if self.json { print(&Self::object(action, report)) } else { self.say_text(report) };
         match said {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
             Err(error) => {
-                complain(&format!(
-                    "mqttd: cannot write to standard output: {error}\n"
-                ));
-                if exit == Exit::Done {
-                    Exit::Failed
-                } else {
-                    exit
-                }
+                complain(&format!("mqttd: cannot write to standard output: {error}\n"));
+                if exit == Exit::Done { Exit::Failed } else { exit }
             }
             Ok(()) => exit,
         }
@@ -150,11 +132,7 @@ impl Voice {
             state: report.seen.state,
             pid: report.seen.pid,
             managed_by: report.seen.managed_by.as_deref(),
-            version: report
-                .seen
-                .version
-                .as_deref()
-                .unwrap_or(env!("CARGO_PKG_VERSION")),
+            version: report.seen.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION")),
             error: report.failure.as_ref().map(|failure| Fault {
                 code: &failure.problem.code,
                 message: &failure.problem.message,
@@ -181,10 +159,8 @@ impl Voice {
         }
         if let Some(failure) = report.failure.as_ref().filter(|_| !report.told) {
             complain(&told(failure));
-        } else if let Some(hint) = report
-            .failure
-            .as_ref()
-            .and_then(|failure| failure.problem.hint.as_ref())
+        } else if let Some(hint) =
+            report.failure.as_ref().and_then(|failure| failure.problem.hint.as_ref())
         {
             complain(&format!("hint: {hint}\n"));
         }

@@ -57,11 +57,8 @@ fn is_installed() -> bool {
 
 /// Whether this process belongs to the unit: then asking systemd would wait for ourselves.
 fn is_inside_unit() -> bool {
-    std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| {
-        groups
-            .lines()
-            .any(|line| line.split('/').any(|part| part == UNIT))
-    })
+    std::fs::read_to_string("/proc/self/cgroup")
+        .is_ok_and(|groups| groups.lines().any(|line| line.split('/').any(|part| part == UNIT)))
 }
 
 /// Runs `systemctl VERB mqttd.service` and waits until systemd has done it.
@@ -71,31 +68,20 @@ pub(super) fn systemctl(verb: &str, limit: Duration) -> Result<(), Failure> {
     let mut command = Command::new(tool("systemctl"));
     command.args(["--no-ask-password", "--quiet", verb, UNIT]);
     let (done, said) = run(command, Some(limit)).map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            "systemd",
-            format!("cannot run systemctl: {error}"),
-        )
-        .hint("`--no-systemd` does without")
+        Failure::new(Exit::Failed, "systemd", format!("cannot run systemctl: {error}"))
+            .hint("`--no-systemd` does without")
     })?;
     match done {
         Some(true) => Ok(()),
         Some(false) => {
             let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
             let first = lines.next().unwrap_or("systemctl failed without a word");
-            Err(Failure::new(
-                Exit::Failed,
-                "systemd",
-                format!("systemctl {verb} mqttd: {first}"),
-            ))
+            Err(Failure::new(Exit::Failed, "systemd", format!("systemctl {verb} mqttd: {first}")))
         }
         None => Err(Failure::new(
             Exit::Failed,
             "timeout",
-            format!(
-                "systemd has not finished to {verb} mqttd within {} s",
-                limit.as_secs()
-            ),
+            format!("systemd has not finished to {verb} mqttd within {} s", limit.as_secs()),
         )
         .hint("systemctl status mqttd shows how far it is")),
     }
@@ -138,20 +124,14 @@ fn read(command: Command) -> String {
 /// Runs a command; whether it succeeded (`None`: not finished in time) and what it said: on
 /// stdout without a limit, on stderr with one.
 fn run(mut command: Command, limit: Option<Duration>) -> std::io::Result<(Option<bool>, String)> {
-    command
-        .env("SYSTEMD_COLORS", "0")
-        .env("SYSTEMD_PAGER", "")
-        .stdin(Stdio::null());
+    command.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "").stdin(Stdio::null());
     let mut said = String::new();
     let Some(limit) = limit else {
         let output = command.stderr(Stdio::null()).output()?;
         said.push_str(&String::from_utf8_lossy(&output.stdout));
         return Ok((Some(output.status.success()), said));
     };
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let finished = match Process::open(child.id()) {
         Some(process) => process.wait(&Deadline::after(limit)),
         None => true,

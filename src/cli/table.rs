@@ -31,26 +31,19 @@ impl Table {
                 right: title.starts_with('>'),
             })
             .collect();
-        Self {
-            columns,
-            rows: Vec::new(),
-        }
+        Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row, one cell a column.
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows
-            .push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
     /// The lines, without the last newline; `width` cuts them, `None` does not.
     pub(super) fn render(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
-        let titles: Vec<_> = self
-            .columns
-            .iter()
-            .map(|column| column.title.to_uppercase())
-            .collect();
+        let titles: Vec<_> =
+            self.columns.iter().map(|column| column.title.to_uppercase()).collect();
         std::iter::once(&titles)
             .chain(&self.rows)
             .map(|row| self.line(row, &widths))
@@ -65,10 +58,7 @@ impl Table {
             .enumerate()
             .map(|(at, column)| {
                 let cells = self.rows.iter().filter_map(|row| row.get(at));
-                cells
-                    .map(|cell| cell.width())
-                    .chain([column.title.len()])
-                    .max()
+                cells.map(|cell| cell.width()).chain([column.title.len()]).max()
             })
             .map(Option::unwrap_or_default)
             .collect();
@@ -145,11 +135,7 @@ mod tests {
     fn table() -> Table {
         let mut table = Table::new(&["client", ">in", "peer"]);
         table.row(vec!["a".into(), "7".into(), "10.0.0.1".into()]);
-        table.row(vec![
-            "sensor-in-the-attic".into(),
-            "1234".into(),
-            String::new(),
-        ]);
+        table.row(vec!["sensor-in-the-attic".into(), "1234".into(), String::new()]);
         table
     }
 

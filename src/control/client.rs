@@ -118,17 +118,9 @@ impl Dialled {
         let hello: Hello = serde_json::from_str(&line)
             .map_err(|error| ConnectError::System(io::Error::other(error)))?;
         if hello.protocol != PROTOCOL {
-            return Err(ConnectError::Protocol {
-                daemon: hello.mqttd,
-                theirs: hello.protocol,
-            });
+            return Err(ConnectError::Protocol { daemon: hello.mqttd, theirs: hello.protocol });
         }
-        Ok(Client {
-            reader,
-            pid: self.pid,
-            hello,
-            next_id: 1,
-        })
+        Ok(Client { reader, pid: self.pid, hello, next_id: 1 })
     }
 }
 
@@ -196,11 +188,7 @@ impl Client {
     ) -> Result<Option<Value>, CallError> {
         let id = self.next_id;
         self.next_id += 1;
-        let request = Request {
-            id,
-            call: call.to_owned(),
-            args,
-        };
+        let request = Request { id, call: call.to_owned(), args };
         // A daemon that refuses this peer has said so and closed: its word is read below.
         let sent = self.reader.get_mut().write_all(&frame::line(&request));
         loop {
@@ -271,8 +259,5 @@ fn read_line(reader: &mut BufReader<UnixStream>) -> Result<String, CallError> {
 }
 
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

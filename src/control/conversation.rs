@@ -147,8 +147,7 @@ impl Conversation {
                     return self.reply(&frame::Reply::problem(Some(id), problem)).await;
                 }
             };
-            self.reply(&frame::Reply::more(id, Value::Array(page)))
-                .await?;
+            self.reply(&frame::Reply::more(id, Value::Array(page))).await?;
         }
     }
 
@@ -186,10 +185,7 @@ impl Conversation {
 }
 
 fn hello() -> Hello {
-    Hello {
-        mqttd: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-    }
+    Hello { mqttd: env!("CARGO_PKG_VERSION").to_owned(), protocol: PROTOCOL }
 }
 
 /// Whether the peer has sent a whole line or too much; an error when it has left.

@@ -43,11 +43,7 @@ impl Crowd {
         }
         let number = seats.number();
         seats.taken.insert(number);
-        Some(Seat {
-            crowd: Arc::clone(self),
-            number,
-            idle_since: None,
-        })
+        Some(Seat { crowd: Arc::clone(self), number, idle_since: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Seats> {
@@ -98,9 +94,7 @@ mod tests {
     #[test]
     fn the_longest_idle_leaves_first_and_the_busy_stay() {
         let crowd = Arc::new(Crowd::default());
-        let mut seats: Vec<_> = (0..CONNECTIONS_MAX)
-            .map(|_| crowd.seat().unwrap())
-            .collect();
+        let mut seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| crowd.seat().unwrap()).collect();
         assert!(crowd.seat().is_none(), "all are busy");
         let mut first = seats[7].idle();
         let mut second = seats[3].idle();
@@ -114,9 +108,7 @@ mod tests {
     #[test]
     fn a_seat_given_back_is_free() {
         let crowd = Arc::new(Crowd::default());
-        let mut seats: Vec<_> = (0..CONNECTIONS_MAX)
-            .map(|_| crowd.seat().unwrap())
-            .collect();
+        let mut seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| crowd.seat().unwrap()).collect();
         seats.pop();
         assert!(crowd.seat().is_some());
     }

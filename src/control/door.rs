@@ -61,16 +61,8 @@ impl Door {
             return Err(BindError::PathTooLong(path.to_owned()));
         }
         remove_dead(path)?;
-        let system = |step| {
-            move |source| BindError::System {
-                step,
-                path: path.to_owned(),
-                source,
-            }
-        };
-        let name = path
-            .to_fs_name::<GenericFilePath>()
-            .map_err(system("name"))?;
+        let system = |step| move |source| BindError::System { step, path: path.to_owned(), source };
+        let name = path.to_fs_name::<GenericFilePath>().map_err(system("name"))?;
         let listener = ListenerOptions::new()
             .name(name)
             .mode(0o600) // as narrow as can be until owner and mode are right
@@ -84,10 +76,7 @@ impl Door {
         let mode = if group.is_some() { 0o660 } else { 0o600 };
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
             .map_err(system("change the mode of"))?;
-        Ok(Self {
-            listener,
-            operators: group.unwrap_or_else(getgid),
-        })
+        Ok(Self { listener, operators: group.unwrap_or_else(getgid) })
     }
 }
 
@@ -104,11 +93,7 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
                 source,
             })
         }
-        Err(source) => Err(BindError::System {
-            step,
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(BindError::System { step, path: path.to_owned(), source }),
     }
 }
 
@@ -141,10 +126,7 @@ mod tests {
         assert!(path.exists(), "std leaves the file");
         let _door = Door::bind(&path, None).unwrap();
         assert!(matches!(Door::bind(&path, None), Err(BindError::InUse(_))));
-        assert!(
-            UnixStream::connect(&path).is_ok(),
-            "the first still listens"
-        );
+        assert!(UnixStream::connect(&path).is_ok(), "the first still listens");
     }
 
     #[test]

@@ -60,34 +60,19 @@ impl Reply {
     /// The last or only line of a good answer.
     #[must_use]
     pub fn last(id: u64, result: Value) -> Self {
-        Self {
-            id: Some(id),
-            ok: true,
-            result: Some(result),
-            error: None,
-            more: false,
-        }
+        Self { id: Some(id), ok: true, result: Some(result), error: None, more: false }
     }
 
     /// A line of a good answer that is followed by another.
     #[must_use]
     pub fn more(id: u64, result: Value) -> Self {
-        Self {
-            more: true,
-            ..Self::last(id, result)
-        }
+        Self { more: true, ..Self::last(id, result) }
     }
 
     /// An answer that says what went wrong.
     #[must_use]
     pub fn problem(id: Option<u64>, problem: Problem) -> Self {
-        Self {
-            id,
-            ok: false,
-            result: None,
-            error: Some(problem),
-            more: false,
-        }
+        Self { id, ok: false, result: None, error: Some(problem), more: false }
     }
 }
 
@@ -114,10 +99,7 @@ mod tests {
     #[test]
     fn lines_of_a_list_say_whether_more_follows() {
         let first = String::from_utf8(line(&Reply::more(7, json!([1])))).unwrap();
-        assert_eq!(
-            first,
-            "{\"id\":7,\"ok\":true,\"result\":[1],\"more\":true}\n"
-        );
+        assert_eq!(first, "{\"id\":7,\"ok\":true,\"result\":[1],\"more\":true}\n");
         let last = String::from_utf8(line(&Reply::last(7, json!([2])))).unwrap();
         assert_eq!(last, "{\"id\":7,\"ok\":true,\"result\":[2]}\n");
     }

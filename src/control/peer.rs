@@ -27,14 +27,8 @@ pub(super) fn is_operator(stream: &Stream, operators: Gid) -> bool {
 /// The groups of a process, from proc(5); `None` where proc hides it.
 fn groups_of(pid: i64) -> Option<Vec<u32>> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Groups:"))?;
-    Some(
-        line.split_whitespace()
-            .filter_map(|group| group.parse().ok())
-            .collect(),
-    )
+    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"))?;
+    Some(line.split_whitespace().filter_map(|group| group.parse().ok()).collect())
 }
 
 /// Whether the group database has the user in the group.

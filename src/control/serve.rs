@@ -34,10 +34,7 @@ pub struct Serving {
 /// The listener could not be handed to the runtime.
 pub fn serve(door: Door, answers: Arc<dyn Answers>, runtime: &Handle) -> io::Result<Serving> {
     let _inside = runtime.enter();
-    let Door {
-        listener,
-        operators,
-    } = door;
+    let Door { listener, operators } = door;
     let interprocess::local_socket::Listener::UdSocket(listener) = listener;
     let listener = Listener::UdSocket(listener.try_into()?);
     let task = runtime.spawn(accept(listener, operators, answers));
@@ -70,12 +67,8 @@ async fn accept(listener: Listener, operators: Gid, answers: Arc<dyn Answers>) {
             Problem::new("permission_denied", "only root and operators may do this")
                 .hint("operators are the members of the socket's group")
         } else if let Some(seat) = crowd.seat() {
-            let conversation = Conversation {
-                stream,
-                answers: Arc::clone(&answers),
-                seat,
-                read: Vec::new(),
-            };
+            let conversation =
+                Conversation { stream, answers: Arc::clone(&answers), seat, read: Vec::new() };
             conversations.spawn(conversation.run());
             continue;
         } else {

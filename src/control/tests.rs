@@ -51,22 +51,13 @@ struct Fixture {
 fn fixture() -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("mqttd.sock");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (feed, _) = broadcast::channel(16);
     let door = Door::bind(&socket, None).unwrap();
     let double = Arc::new(Double { feed: feed.clone() });
     let serving = serve(door, double, runtime.handle()).unwrap();
-    Fixture {
-        _dir: dir,
-        socket,
-        feed,
-        serving: Some(serving),
-        _runtime: runtime,
-    }
+    Fixture { _dir: dir, socket, feed, serving: Some(serving), _runtime: runtime }
 }
 
 impl Fixture {
@@ -160,21 +151,12 @@ fn garbage_is_answered_and_too_much_ends_the_conversation() {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
-    for garbage in [
-        &b"\xff\xfe\n"[..],
-        b"\n",
-        b"[]\n",
-        b"{}\n",
-        b"{\"call\":1}\n",
-    ] {
+    for garbage in [&b"\xff\xfe\n"[..], b"\n", b"[]\n", b"{}\n", b"{\"call\":1}\n"] {
         stream.write_all(garbage).unwrap();
         line.clear();
         reader.read_line(&mut line).unwrap();
         let reply: Reply = serde_json::from_str(&line).unwrap();
-        assert_eq!(
-            (reply.ok, reply.error.unwrap().code.as_str()),
-            (false, "bad_request")
-        );
+        assert_eq!((reply.ok, reply.error.unwrap().code.as_str()), (false, "bad_request"));
     }
     let _ = stream.write_all(&vec![b'x'; REQUEST_BYTES_MAX + 2]);
     let mut rest = Vec::new();
@@ -200,16 +182,10 @@ fn p58_idle_partial_and_oversized_connections_do_not_stop_ping() {
         };
         crowd.push(stream);
         if number % 50 == 0 {
-            assert_eq!(
-                fixture.client().call("ping", Map::new()).unwrap(),
-                json!("pong")
-            );
+            assert_eq!(fixture.client().call("ping", Map::new()).unwrap(), json!("pong"));
         }
     }
-    assert_eq!(
-        fixture.client().call("ping", Map::new()).unwrap(),
-        json!("pong")
-    );
+    assert_eq!(fixture.client().call("ping", Map::new()).unwrap(), json!("pong"));
 }
 
 #[test]
@@ -235,11 +211,7 @@ fn silence_ends_a_conversation() {
     stream.write_all(b"{\"call\":").unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).unwrap();
-    assert_eq!(
-        said.lines().count(),
-        1,
-        "hello, and the end after {IDLE_SECS_MAX} s"
-    );
+    assert_eq!(said.lines().count(), 1, "hello, and the end after {IDLE_SECS_MAX} s");
 }
 
 #[test]
@@ -251,10 +223,7 @@ fn shutdown_closes_and_removes_the_file() {
     while fixture.socket.exists() {
         std::thread::yield_now();
     }
-    assert!(matches!(
-        Client::connect(&fixture.socket, LIMIT),
-        Err(ConnectError::Absent)
-    ));
+    assert!(matches!(Client::connect(&fixture.socket, LIMIT), Err(ConnectError::Absent)));
 }
 
 #[test]
@@ -264,15 +233,10 @@ fn a_daemon_of_another_protocol_is_named() {
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let daemon = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream
-            .write_all(b"{\"mqttd\":\"9.0.0\",\"protocol\":9}\n")
-            .unwrap();
+        stream.write_all(b"{\"mqttd\":\"9.0.0\",\"protocol\":9}\n").unwrap();
     });
     let error = Client::connect(&socket, LIMIT).unwrap_err().to_string();
-    assert!(
-        error.contains("9.0.0") && error.contains("protocol 9"),
-        "{error}"
-    );
+    assert!(error.contains("9.0.0") && error.contains("protocol 9"), "{error}");
     daemon.join().unwrap();
 }
 
@@ -286,8 +250,5 @@ fn a_daemon_that_hangs_is_told_from_one_that_is_gone() {
     assert_eq!(dialled.pid(), Some(std::process::id()));
     assert!(matches!(dialled.greet(), Err(ConnectError::NoAnswer)));
     drop(listener);
-    assert!(matches!(
-        Client::connect(&socket, soon),
-        Err(ConnectError::Dead)
-    ));
+    assert!(matches!(Client::connect(&socket, soon), Err(ConnectError::Dead)));
 }

@@ -34,9 +34,7 @@ fn cgroup_memory_bytes() -> Option<u64> {
         let limit = fs::read_to_string(group.join("memory.max")).ok()?;
         limit.trim().parse().ok()
     };
-    let groups = own
-        .ancestors()
-        .take_while(|group| group.starts_with("/sys/fs/cgroup"));
+    let groups = own.ancestors().take_while(|group| group.starts_with("/sys/fs/cgroup"));
     groups.filter_map(|group| limit(group.to_owned())).min()
 }
 

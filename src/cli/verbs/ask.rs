@@ -23,9 +23,7 @@ pub(crate) fn ask(
         return follow(errand.voice, &mut alive, call, args);
     }
     let result = alive.call(call.name, args)?;
-    let changed = result["changed"]
-        .as_bool()
-        .unwrap_or(call.permission == Permission::Operate);
+    let changed = result["changed"].as_bool().unwrap_or(call.permission == Permission::Operate);
     Ok(Report {
         changed,
         result: Some(result.clone()),
@@ -45,10 +43,7 @@ fn follow(
     let mut failed = None;
     let ended = alive.client.stream(call.name, args, |line| {
         let said = if voice.json {
-            let report = Report {
-                result: Some(line),
-                ..Report::of(seen.clone(), "")
-            };
+            let report = Report { result: Some(line), ..Report::of(seen.clone(), "") };
             print(&Voice::object(call.name, &report))
         } else {
             print(&format!("{}\n", render::feed_line(&line)))

@@ -10,11 +10,7 @@ use crate::cli::report::Report;
 /// Checks the configuration; with `dump`, the effective one is the result.
 pub(crate) fn check_config(errand: &Errand<'_>, dump: bool) -> Result<Report, Failure> {
     let checked = errand.boot.check_config(&errand.place)?;
-    let seen = if errand.voice.json {
-        errand.look().seen()
-    } else {
-        Default::default()
-    };
+    let seen = if errand.voice.json { errand.look().seen() } else { Default::default() };
     let text = if dump {
         checked.dump.trim_end().to_owned()
     } else if checked.files.is_empty() {
@@ -28,11 +24,8 @@ pub(crate) fn check_config(errand: &Errand<'_>, dump: bool) -> Result<Report, Fa
         "warnings": checked.warnings,
         "config": dump.then_some(checked.dump),
     }));
-    report.notes = checked
-        .warnings
-        .into_iter()
-        .map(|warning| format!("warning: {warning}"))
-        .collect();
+    report.notes =
+        checked.warnings.into_iter().map(|warning| format!("warning: {warning}")).collect();
     Ok(report)
 }
 

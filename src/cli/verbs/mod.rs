@@ -43,8 +43,7 @@ impl Errand<'_> {
 
     /// How long the whole verb may take.
     pub(super) fn limit(&self, default_secs: u64) -> Duration {
-        self.timeout
-            .unwrap_or_else(|| Duration::from_secs(default_secs))
+        self.timeout.unwrap_or_else(|| Duration::from_secs(default_secs))
     }
 
     pub(super) fn look(&self) -> Instance {

@@ -18,10 +18,7 @@ pub(crate) fn restart(errand: &Errand<'_>) -> Result<Report, Failure> {
             (InCharge::Systemd, true) => return by_systemd(errand, "restart"),
             (InCharge::SystemdOfRoot, true) => return Err(needs_root("restart")),
             (InCharge::Systemd | InCharge::SystemdOfRoot, false) => {
-                note = Some(format!(
-                    "this instance was {}; {UNIT} is left alone",
-                    alive.by()
-                ));
+                note = Some(format!("this instance was {}; {UNIT} is left alone", alive.by()));
             }
             (InCharge::Nobody, _) => {}
         }

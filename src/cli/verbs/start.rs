@@ -23,11 +23,7 @@ pub(crate) fn start(errand: &Errand<'_>) -> Result<Report, Failure> {
     match errand.look() {
         Instance::Running(alive) => return Ok(already(&alive)),
         Instance::Forbidden(problem) if errand.in_charge() != InCharge::SystemdOfRoot => {
-            return Err(Failure {
-                exit: Exit::Permission,
-                problem,
-                details: Vec::new(),
-            });
+            return Err(Failure { exit: Exit::Permission, problem, details: Vec::new() });
         }
         Instance::Hung(_) => {
             return Err(Failure::new(
@@ -116,9 +112,7 @@ pub(super) fn by_hand(errand: &Errand<'_>) -> Result<Report, Failure> {
     }
     let deadline = Deadline::after(errand.limit(START_SECS));
     loop {
-        let spawned = errand
-            .boot
-            .spawn(&errand.place, &errand.options, deadline.left())?;
+        let spawned = errand.boot.spawn(&errand.place, &errand.options, deadline.left())?;
         let is_new = matches!(spawned, Spawned::Started { .. });
         match wait_until_answering(errand, &deadline) {
             Some(alive) if is_new => return Ok(started(&alive)),
@@ -164,10 +158,7 @@ fn wait_until_answering(errand: &Errand<'_>, deadline: &Deadline) -> Option<Box<
 fn started(alive: &Alive) -> Report {
     let seen = alive.seen();
     let text = format!("mqttd {} is running{}", alive.about.version, pid(&seen));
-    Report {
-        changed: true,
-        ..Report::of(seen, text)
-    }
+    Report { changed: true, ..Report::of(seen, text) }
 }
 
 fn already(alive: &Alive) -> Report {
@@ -177,7 +168,5 @@ fn already(alive: &Alive) -> Report {
 }
 
 fn pid(seen: &Seen) -> String {
-    seen.pid
-        .map(|pid| format!(" (pid {pid})"))
-        .unwrap_or_default()
+    seen.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }

@@ -34,13 +34,9 @@ pub(crate) fn stop(errand: &Errand<'_>) -> Result<Report, Failure> {
             systemd::systemctl("stop", errand.limit(STOP_SECS))?;
             stopped()
         }
-        Instance::Dead | Instance::Stopped => Report::of(
-            Seen {
-                state: State::Stopped,
-                ..Seen::default()
-            },
-            "mqttd is not running",
-        ),
+        Instance::Dead | Instance::Stopped => {
+            Report::of(Seen { state: State::Stopped, ..Seen::default() }, "mqttd is not running")
+        }
         Instance::Starting => {
             return Err(Failure::new(
                 Exit::Failed,
@@ -123,16 +119,12 @@ fn insist(
         .hint("sudo mqttd stop")),
         _ => Ok(()), // gone already
     };
-    report
-        .notes
-        .push("it did not end by itself: sent SIGTERM".to_owned());
+    report.notes.push("it did not end by itself: sent SIGTERM".to_owned());
     signal(process.terminate())?;
     if process.wait(&Deadline::after(patience)) {
         return Ok(());
     }
-    report
-        .notes
-        .push("it did not obey SIGTERM: killed (SIGKILL)".to_owned());
+    report.notes.push("it did not obey SIGTERM: killed (SIGKILL)".to_owned());
     signal(process.kill())?;
     report.text = "mqttd is stopped (killed)".to_owned();
     if process.wait(&Deadline::after(Duration::from_secs(SIGNAL_SECS))) {
@@ -143,20 +135,10 @@ fn insist(
 }
 
 fn survived(how: &str) -> Failure {
-    Failure::new(
-        Exit::Failed,
-        "not_stopped",
-        format!("mqttd is not stopped: {how}"),
-    )
+    Failure::new(Exit::Failed, "not_stopped", format!("mqttd is not stopped: {how}"))
 }
 
 fn stopped() -> Report {
-    let seen = Seen {
-        state: State::Stopped,
-        ..Seen::default()
-    };
-    Report {
-        changed: true,
-        ..Report::of(seen, "mqttd is stopped")
-    }
+    let seen = Seen { state: State::Stopped, ..Seen::default() };
+    Report { changed: true, ..Report::of(seen, "mqttd is stopped") }
 }

@@ -19,12 +19,7 @@ pub(super) fn errors(loaded: &Loaded) -> Vec<ConfigError> {
         let earlier = &addresses[..index];
         if let Some(other) = earlier.iter().find(|other| overlap(**other, *address)) {
             let what = format!("{other} and {address} cannot both be listened on");
-            errors.extend(at(
-                loaded,
-                "listener.tcp.address",
-                what,
-                "the one covers the other",
-            ));
+            errors.extend(at(loaded, "listener.tcp.address", what, "the one covers the other"));
         }
     }
     errors
@@ -77,10 +72,7 @@ fn files(loaded: &Loaded, place: &Place) -> Vec<String> {
     if let Some(origin) = loaded.origin("server.user") {
         let known = User::from_name(&config.user).ok().flatten().is_some();
         if !known {
-            warnings.push(format!(
-                "{origin}: server.user: there is no user {:?}",
-                config.user
-            ));
+            warnings.push(format!("{origin}: server.user: there is no user {:?}", config.user));
         }
     }
     let Some(origin) = loaded.origin("log.file") else {
@@ -89,14 +81,10 @@ fn files(loaded: &Loaded, place: &Place) -> Vec<String> {
     let file = place.log_dir.join(&config.log.file);
     if !matches!(config.log.target, LogTarget::File | LogTarget::Auto) {
         let target = config.log.target.word();
-        warnings.push(format!(
-            "{origin}: log.file: is not used, log.target is {target:?}"
-        ));
+        warnings.push(format!("{origin}: log.file: is not used, log.target is {target:?}"));
     } else if !file.parent().is_some_and(Path::is_dir) {
         let directory = file.parent().unwrap_or(&file).display();
-        warnings.push(format!(
-            "{origin}: log.file: there is no directory {directory}"
-        ));
+        warnings.push(format!("{origin}: log.file: there is no directory {directory}"));
     } else if place.home.is_none() && hidden_from_service(&file) {
         warnings.push(format!(
             "{origin}: log.file: the service does not see {}; use a place below {}",

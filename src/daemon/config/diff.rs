@@ -29,13 +29,10 @@ impl Loaded {
     #[must_use]
     pub fn reloaded(&self, new: Self) -> Self {
         let pairs = self.settings.iter().zip(new.settings);
-        let settings = keys()
-            .iter()
-            .zip(pairs)
-            .map(|(key, (old, new))| match key.applies {
-                Applies::OnReload => new,
-                Applies::OnRestart => old.clone(),
-            });
+        let settings = keys().iter().zip(pairs).map(|(key, (old, new))| match key.applies {
+            Applies::OnReload => new,
+            Applies::OnRestart => old.clone(),
+        });
         Self::from_settings(settings.collect(), new.files, new.digest)
     }
 }

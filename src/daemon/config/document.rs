@@ -127,9 +127,5 @@ fn comment(text: &mut String, words: &str) {
 /// Text as man(7) takes it: `\` and `-` escaped, no line that begins as a request.
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
-    if escaped.starts_with(['.', '\'']) {
-        format!("\\&{escaped}")
-    } else {
-        escaped
-    }
+    if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
 }

@@ -27,13 +27,8 @@ const DIRECTORY: &str = "conf.d";
 /// # Errors
 /// All that is wrong with it, in the order of the files and lines.
 pub fn load(place: &Place) -> Result<Loaded, Vec<ConfigError>> {
-    let mut settings: Vec<_> = keys()
-        .iter()
-        .map(|key| Setting {
-            value: key.default_value(),
-            origin: None,
-        })
-        .collect();
+    let mut settings: Vec<_> =
+        keys().iter().map(|key| Setting { value: key.default_value(), origin: None }).collect();
     let mut errors = Vec::new();
     let mut files = Vec::new();
     let mut digest = DefaultHasher::new();
@@ -41,12 +36,7 @@ pub fn load(place: &Place) -> Result<Loaded, Vec<ConfigError>> {
         match text_of(&path) {
             Ok(text) => {
                 (&path, &text).hash(&mut digest);
-                errors.extend(
-                    read(&path, &text, &mut settings)
-                        .err()
-                        .into_iter()
-                        .flatten(),
-                );
+                errors.extend(read(&path, &text, &mut settings).err().into_iter().flatten());
                 files.push(path);
             }
             Err(Unread::Missing) if optional => {}
@@ -58,11 +48,7 @@ pub fn load(place: &Place) -> Result<Loaded, Vec<ConfigError>> {
     }
     let loaded = Loaded::from_settings(settings, files, digest.finish());
     let errors = check::errors(&loaded);
-    if errors.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
 }
 
 /// The files in order of precedence, and whether each may be missing.
@@ -86,8 +72,7 @@ fn paths(place: &Place, errors: &mut Vec<ConfigError>) -> Vec<(PathBuf, bool)> {
 
 /// Editors leave such files while they write.
 fn hidden(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 enum Unread {
@@ -100,11 +85,7 @@ enum Unread {
 
 fn text_of(path: &Path) -> Result<String, Unread> {
     let system = |error: io::Error| {
-        if error.kind() == ErrorKind::NotFound {
-            Unread::Missing
-        } else {
-            Unread::System(error)
-        }
+        if error.kind() == ErrorKind::NotFound { Unread::Missing } else { Unread::System(error) }
     };
     let file = open(path).map_err(system)?;
     let metadata = file.metadata().map_err(system)?;
@@ -115,26 +96,19 @@ fn text_of(path: &Path) -> Result<String, Unread> {
         return Err(Unread::NotAFile("a device, pipe or socket"));
     }
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(system)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(system)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(Unread::TooLarge);
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Unread::NotText {
-            line: valid.iter().filter(|byte| **byte == b'\n').count() + 1,
-        }
+        Unread::NotText { line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
     })
 }
 
 /// Does not wait when the path is a pipe that nobody writes to.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)
 }
 
 impl Unread {
@@ -154,24 +128,14 @@ impl Unread {
             ),
             Self::NotText { line } => {
                 place = Some((line, 1));
-                (
-                    "is not text in UTF-8".to_owned(),
-                    Some("save it as UTF-8".to_owned()),
-                )
+                ("is not text in UTF-8".to_owned(), Some("save it as UTF-8".to_owned()))
             }
-            Self::System(error) if error.kind() == ErrorKind::PermissionDenied => (
-                format!("cannot be read: permission denied{}", owner(path)),
-                permission_hint(path),
-            ),
+            Self::System(error) if error.kind() == ErrorKind::PermissionDenied => {
+                (format!("cannot be read: permission denied{}", owner(path)), permission_hint(path))
+            }
             Self::System(error) => (format!("cannot be read: {error}"), None),
         };
-        ConfigError {
-            file: path.to_owned(),
-            place,
-            key: None,
-            what,
-            hint,
-        }
+        ConfigError { file: path.to_owned(), place, key: None, what, hint }
     }
 }
 

@@ -10,14 +10,8 @@ use super::{Anonymous, LogFormat, LogLevel, LogTarget};
 const OPEN: u64 = u32::MAX as u64;
 
 pub(super) static SECTIONS: &[Section] = &[
-    Section {
-        path: "",
-        doc: "Who may connect.",
-    },
-    Section {
-        path: "listener.tcp",
-        doc: "Where MQTT is served over plain TCP.",
-    },
+    Section { path: "", doc: "Who may connect." },
+    Section { path: "listener.tcp", doc: "Where MQTT is served over plain TCP." },
     Section {
         path: "limits",
         doc: "Bounds of the whole broker and of each connection. What is refused or dropped because of one of them is counted in `mqttd stats`.",
@@ -26,14 +20,8 @@ pub(super) static SECTIONS: &[Section] = &[
         path: "session",
         doc: "Bounds of one session: what the broker keeps for one client.",
     },
-    Section {
-        path: "log",
-        doc: "What is logged, how, and where to.",
-    },
-    Section {
-        path: "server",
-        doc: "The process.",
-    },
+    Section { path: "log", doc: "What is logged, how, and where to." },
+    Section { path: "server", doc: "The process." },
 ];
 
 pub(super) static KEYS: &[Key] = &[

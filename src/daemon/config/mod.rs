@@ -155,10 +155,8 @@ impl Loaded {
     /// What an empty file gives.
     #[must_use]
     pub fn defaults() -> Self {
-        let settings = keys().iter().map(|key| Setting {
-            value: key.default_value(),
-            origin: None,
-        });
+        let settings =
+            keys().iter().map(|key| Setting { value: key.default_value(), origin: None });
         Self::from_settings(settings.collect(), Vec::new(), 0)
     }
 
@@ -167,12 +165,7 @@ impl Loaded {
         for (key, setting) in keys().iter().zip(&settings) {
             (key.put)(&mut config, &setting.value);
         }
-        Self {
-            config,
-            settings,
-            files,
-            digest,
-        }
+        Self { config, settings, files, digest }
     }
 
     /// Where the value of a key stands, if not by default.

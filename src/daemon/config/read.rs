@@ -22,12 +22,7 @@ pub(super) fn read(
     text: &str,
     settings: &mut [Setting],
 ) -> Result<(), Vec<ConfigError>> {
-    let mut reader = Reader {
-        file,
-        text,
-        settings,
-        errors: Vec::new(),
-    };
+    let mut reader = Reader { file, text, settings, errors: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         reader.table("", table.get_ref());
@@ -38,11 +33,7 @@ pub(super) fn read(
         }
     }
     reader.errors.sort_by_key(|error| error.place);
-    if reader.errors.is_empty() {
-        Ok(())
-    } else {
-        Err(reader.errors)
-    }
+    if reader.errors.is_empty() { Ok(()) } else { Err(reader.errors) }
 }
 
 struct Reader<'a> {
@@ -83,11 +74,7 @@ impl Reader<'_> {
                 let (line, column) = line_and_column(self.text, at);
                 self.settings[index] = Setting {
                     value,
-                    origin: Some(Origin {
-                        file: self.file.to_owned(),
-                        line,
-                        column,
-                    }),
+                    origin: Some(Origin { file: self.file.to_owned(), line, column }),
                 };
             }
             Err(unfit) => {
@@ -127,9 +114,7 @@ fn known_near(path: &str) -> String {
         _ => {
             let tables = sections().iter().filter(|section| !section.path.is_empty());
             let top = keys().iter().filter(|key| key.section().is_empty());
-            top.map(|key| key.path)
-                .chain(tables.map(section_path))
-                .collect()
+            top.map(|key| key.path).chain(tables.map(section_path)).collect()
         }
     };
     format!("known are {}", names.join(", "))
@@ -142,11 +127,7 @@ fn section_path(section: &Section) -> &'static str {
 /// Control characters escaped: the text goes to terminals and logs.
 fn printable(text: &str) -> String {
     let escape = |c: char| -> String {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
+        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
     };
     text.chars().map(escape).collect()
 }

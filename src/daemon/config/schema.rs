@@ -47,17 +47,13 @@ impl Key {
     /// The name without its tables.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.path
-            .rsplit_once('.')
-            .map_or(self.path, |(_, name)| name)
+        self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
 
     /// The tables it is in; empty for a key before the first table.
     #[must_use]
     pub fn section(&self) -> &'static str {
-        self.path
-            .rsplit_once('.')
-            .map_or("", |(section, _)| section)
+        self.path.rsplit_once('.').map_or("", |(section, _)| section)
     }
 
     /// The default, read.
@@ -98,11 +94,7 @@ pub(super) fn index_of(path: &str) -> Option<usize> {
 
 /// Whether keys or tables stand below this path.
 pub(super) fn is_table(path: &str) -> bool {
-    KEYS.iter().any(|key| {
-        key.path
-            .strip_prefix(path)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The known path that an unknown one was meant to be: a similar name in the same table, the same

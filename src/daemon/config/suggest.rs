@@ -35,14 +35,8 @@ mod tests {
     #[test]
     fn near_names_are_found_and_far_ones_are_not() {
         let known = || ["packet_bytes_max", "receive_maximum", "level"].into_iter();
-        assert_eq!(
-            nearest("packet_byte_max", known()),
-            Some("packet_bytes_max")
-        );
-        assert_eq!(
-            nearest("packet_size_max", known()),
-            Some("packet_bytes_max")
-        );
+        assert_eq!(nearest("packet_byte_max", known()), Some("packet_bytes_max"));
+        assert_eq!(nearest("packet_size_max", known()), Some("packet_bytes_max"));
         assert_eq!(nearest("LEVEL", known()), Some("level"));
         assert_eq!(nearest("receive_max", known()), Some("receive_maximum"));
         assert_eq!(nearest("banana", known()), None);

@@ -36,10 +36,7 @@ impl Home {
     fn errors(&self) -> Vec<String> {
         let inside = format!("{}/", self.dir.path().display());
         let errors = load(&self.place).unwrap_err();
-        errors
-            .iter()
-            .map(|e| e.to_string().replace(&inside, ""))
-            .collect()
+        errors.iter().map(|e| e.to_string().replace(&inside, "")).collect()
     }
 }
 
@@ -73,9 +70,7 @@ fn each_key_is_put_in_a_place_of_its_own() {
             Value::Bytes(bytes) => Value::Bytes(bytes ^ 1),
             Value::Auto => Value::Bytes(77 << 20),
             Value::Word(word) => {
-                let Kind::Word(words) = key.kind else {
-                    panic!("a word of another kind")
-                };
+                let Kind::Word(words) = key.kind else { panic!("a word of another kind") };
                 Value::Word(words.iter().find(|other| **other != word).unwrap())
             }
             Value::Addresses(_) => Value::Addresses(vec!["127.0.0.1:1".parse().unwrap()]),
@@ -102,10 +97,7 @@ fn the_shipped_file_is_made_from_the_table() {
 #[test]
 fn p11_the_shipped_file_equals_the_defaults() {
     let home = Home::with(&shipped());
-    assert_eq!(
-        load(&home.place).unwrap().settings,
-        Loaded::defaults().settings
-    );
+    assert_eq!(load(&home.place).unwrap().settings, Loaded::defaults().settings);
     // With every key uncommented it still does, but for where the values stand.
     let is_setting = |line: &str| line.contains(" = ");
     let uncommented: Vec<_> = shipped()
@@ -118,28 +110,15 @@ fn p11_the_shipped_file_equals_the_defaults() {
     let home = Home::with(&uncommented.join("\n"));
     let loaded = load(&home.place).unwrap();
     assert_eq!(loaded.config, Loaded::defaults().config);
-    assert!(
-        loaded
-            .settings
-            .iter()
-            .all(|setting| setting.origin.is_some())
-    );
+    assert!(loaded.settings.iter().all(|setting| setting.origin.is_some()));
 }
 
 #[test]
 fn p08_every_key_is_documented() {
     for key in keys() {
         assert!(key.doc.len() > 20 && key.doc.ends_with('.'), "{}", key.path);
-        assert!(
-            manual().contains(&format!("\\fB{}\\fR", key.name())),
-            "{}",
-            key.path
-        );
-        assert!(
-            sections().iter().any(|s| s.path == key.section()),
-            "{}",
-            key.path
-        );
+        assert!(manual().contains(&format!("\\fB{}\\fR", key.name())), "{}", key.path);
+        assert!(sections().iter().any(|s| s.path == key.section()), "{}", key.path);
     }
 }
 
@@ -147,10 +126,7 @@ fn p08_every_key_is_documented() {
 fn a_later_file_changes_one_key_of_an_earlier_one() {
     let home = Home::with("[limits]\nreceive_maximum = 7\ntopic_levels_max = 8\n");
     home.write("conf.d/20-b.toml", "limits.topic_levels_max = 10\n");
-    home.write(
-        "conf.d/10-a.toml",
-        "[limits]\ntopic_levels_max = 9\n[log]\nlevel = \"warn\"",
-    );
+    home.write("conf.d/10-a.toml", "[limits]\ntopic_levels_max = 9\n[log]\nlevel = \"warn\"");
     home.write("conf.d/README", "not a configuration");
     home.write("conf.d/.10-a.toml.swp.toml", "\0");
     let loaded = load(&home.place).unwrap();
@@ -159,10 +135,7 @@ fn a_later_file_changes_one_key_of_an_earlier_one() {
     assert_eq!(loaded.config.log.level, LogLevel::Warn);
     assert_eq!(loaded.files.len(), 3);
     let dump = dump(&loaded);
-    let line = dump
-        .lines()
-        .find(|line| line.starts_with("topic_levels_max = 10"))
-        .unwrap();
+    let line = dump.lines().find(|line| line.starts_with("topic_levels_max = 10")).unwrap();
     assert!(line.ends_with("conf.d/20-b.toml:1:8"), "{line}");
     assert!(dump.contains("inflight_max = 1024"), "{dump}");
     // What is dumped reads back as the same.
@@ -204,10 +177,7 @@ fn errors_of_syntax_have_a_place() {
     for (text, start) in [
         ("[limits\n", "mqttd.toml:1:8: "),
         ("a = \n", "mqttd.toml:1:5: "),
-        (
-            "[log]\nlevel = \"info\"\nlevel = \"warn\"\n",
-            "mqttd.toml:3:1: ",
-        ),
+        ("[log]\nlevel = \"info\"\nlevel = \"warn\"\n", "mqttd.toml:3:1: "),
         ("\u{1b}[31m", "mqttd.toml:1:1: "),
     ] {
         let errors = Home::with(text).errors();
@@ -227,22 +197,10 @@ fn p56_files_that_are_no_configuration_are_refused_in_words() {
     home.write("conf.d/zero.toml", [0; 100]);
     let errors = home.errors();
     assert_eq!(errors[0], "conf.d/dir.toml: is a directory, not a file");
-    assert_eq!(
-        errors[1],
-        "conf.d/large.toml: is larger than 1024 KiB; is it a configuration?"
-    );
-    assert_eq!(
-        errors[2],
-        "conf.d/latin.toml:2:1: is not text in UTF-8; save it as UTF-8"
-    );
-    assert_eq!(
-        errors[3],
-        "conf.d/pipe.toml: is a device, pipe or socket, not a file"
-    );
-    assert!(
-        errors[4].starts_with("conf.d/zero.toml:1:1: "),
-        "{errors:?}"
-    );
+    assert_eq!(errors[1], "conf.d/large.toml: is larger than 1024 KiB; is it a configuration?");
+    assert_eq!(errors[2], "conf.d/latin.toml:2:1: is not text in UTF-8; save it as UTF-8");
+    assert_eq!(errors[3], "conf.d/pipe.toml: is a device, pipe or socket, not a file");
+    assert!(errors[4].starts_with("conf.d/zero.toml:1:1: "), "{errors:?}");
 }
 
 #[test]
@@ -250,10 +208,7 @@ fn a_missing_file_is_an_error_unless_it_may_be_missing() {
     let mut home = Home::new();
     home.place.config_optional = false;
     let errors = home.errors();
-    assert!(
-        errors[0].starts_with("mqttd.toml: there is no such file"),
-        "{errors:?}"
-    );
+    assert!(errors[0].starts_with("mqttd.toml: there is no such file"), "{errors:?}");
 }
 
 #[test]
@@ -265,10 +220,7 @@ fn p62_an_unreadable_file_names_its_owner() {
     let path = home.dir.path().join("mqttd.toml");
     fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     let errors = home.errors();
-    assert!(
-        errors[0].contains("permission denied (owner "),
-        "{errors:?}"
-    );
+    assert!(errors[0].contains("permission denied (owner "), "{errors:?}");
 }
 
 #[test]
@@ -277,10 +229,8 @@ fn addresses_that_exclude_each_other_are_an_error() {
     let errors = Home::with(text).errors();
     assert_eq!(
         errors,
-        [
-            "mqttd.toml:2:1: listener.tcp.address: 0.0.0.0:1883 and 127.0.0.1:1883 cannot both be \
-          listened on; the one covers the other"
-        ]
+        ["mqttd.toml:2:1: listener.tcp.address: 0.0.0.0:1883 and 127.0.0.1:1883 cannot both be \
+          listened on; the one covers the other"]
     );
     let text = "[listener.tcp]\naddress = [\"127.0.0.1:0\", \"127.0.0.2:0\", \"[::]:0\"]";
     assert!(load(&Home::with(text).place).is_ok());

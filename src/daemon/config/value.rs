@@ -51,20 +51,11 @@ pub(super) struct Unfit {
     pub(super) hint: String,
 }
 
-const UNITS: [(&str, u64); 4] = [
-    ("TiB", 1 << 40),
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-];
+const UNITS: [(&str, u64); 4] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-const DECIMAL_UNITS: [(&str, u64); 5] = [
-    ("TB", 1_000_000_000_000),
-    ("GB", 1_000_000_000),
-    ("MB", 1_000_000),
-    ("kB", 1_000),
-    ("B", 1),
-];
+const DECIMAL_UNITS: [(&str, u64); 5] =
+    [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
 
 impl Kind {
     /// Reads a value of this kind.
@@ -138,10 +129,7 @@ impl Kind {
     }
 
     fn unfit(self, what: String) -> Unfit {
-        Unfit {
-            what,
-            hint: format!("expected {self}"),
-        }
+        Unfit { what, hint: format!("expected {self}") }
     }
 }
 
@@ -167,10 +155,7 @@ impl fmt::Display for Kind {
                 write!(f, "one of {}", words.join(", "))
             }
             Self::Addresses => {
-                write!(
-                    f,
-                    "a list of addresses such as [\"0.0.0.0:1883\", \"[::]:1883\"]"
-                )
+                write!(f, "a list of addresses such as [\"0.0.0.0:1883\", \"[::]:1883\"]")
             }
             Self::Text => write!(f, "a text in quotes"),
         }
@@ -225,9 +210,7 @@ pub(super) struct Size(pub(super) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS
-            .iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let unit = UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         match unit {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             None => write!(f, "{}B", self.0),
@@ -253,11 +236,7 @@ fn size(text: &str) -> Option<u64> {
 }
 
 fn article(kind: &str) -> String {
-    let article = if kind.starts_with(['a', 'i', 'o']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if kind.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
     format!("{article} {kind}")
 }
 
@@ -282,14 +261,7 @@ mod tests {
         ] {
             assert_eq!(read(kind, text), Ok(Value::Bytes(bytes)), "{text}");
         }
-        for text in [
-            "\"16\"",
-            "\"-1MiB\"",
-            "\"MiB\"",
-            "\"1.5MiB\"",
-            "\"99999999999TiB\"",
-            "true",
-        ] {
+        for text in ["\"16\"", "\"-1MiB\"", "\"MiB\"", "\"1.5MiB\"", "\"99999999999TiB\"", "true"] {
             assert!(read(kind, text).is_err(), "{text}");
         }
     }
@@ -308,18 +280,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_says_what_would() {
         for (kind, text, what, hint) in [
-            (
-                Kind::Number(1, 9),
-                "0",
-                "0 is too small",
-                "a whole number from 1 to 9",
-            ),
-            (
-                Kind::Number(1, 9),
-                "-3",
-                "the number is out of range",
-                "from 1 to 9",
-            ),
+            (Kind::Number(1, 9), "0", "0 is too small", "a whole number from 1 to 9"),
+            (Kind::Number(1, 9), "-3", "the number is out of range", "from 1 to 9"),
             (Kind::Number(1, 9), "1.5", "found a float", "a whole number"),
             (
                 Kind::Word(&["human", "json"]),
@@ -334,25 +296,10 @@ mod tests {
                 "0.0.0.0:1883",
             ),
             (Kind::Addresses, "[]", "nobody could connect", "a list"),
-            (
-                Kind::Addresses,
-                "[\"[::]:1\", \"[::]:1\"]",
-                "listed twice",
-                "a list",
-            ),
-            (
-                Kind::Addresses,
-                "[1]",
-                "found an integer in the list",
-                "a list",
-            ),
+            (Kind::Addresses, "[\"[::]:1\", \"[::]:1\"]", "listed twice", "a list"),
+            (Kind::Addresses, "[1]", "found an integer in the list", "a list"),
             (Kind::Text, "\"\"", "the text is empty", "a text in quotes"),
-            (
-                Kind::Bytes(1, 1024),
-                "\"1MiB\"",
-                "out of range",
-                "from 1B to 1KiB",
-            ),
+            (Kind::Bytes(1, 1024), "\"1MiB\"", "out of range", "from 1B to 1KiB"),
         ] {
             let unfit = read(kind, text).unwrap_err();
             assert!(unfit.what.contains(what), "{text}: {}", unfit.what);
