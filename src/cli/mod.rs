@@ -8,6 +8,7 @@ mod args;
 mod boot;
 mod deadline;
 mod instance;
+mod mqtt;
 mod nouns;
 mod process;
 mod render;
@@ -131,9 +132,8 @@ fn go(errand: &mut Errand<'_>, verb: Verb) -> Result<Report, Failure> {
         Verb::Reload => verbs::reload(errand),
         Verb::CheckConfig { dump } => verbs::check_config(errand, dump),
         Verb::Version { daemon } => verbs::version(errand, daemon),
-        Verb::Pub(_) | Verb::Sub(_) => {
-            Err(Failure::new(Exit::Failed, "not_available", "no MQTT client yet"))
-        }
+        Verb::Pub(args) => mqtt::publish(errand, &args),
+        Verb::Sub(args) => mqtt::subscribe(errand, &args),
     }
 }
 

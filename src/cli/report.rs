@@ -54,6 +54,8 @@ pub(super) struct Report {
     pub(super) failure: Option<Failure>,
     /// The text says already what went wrong.
     pub(super) told: bool,
+    /// Everything has been said, line by line: nothing is to follow unless it failed.
+    pub(super) spoken: bool,
 }
 
 /// The object `--json` prints.
@@ -111,8 +113,13 @@ impl Voice {
     /// Says a report and gives the exit code: the report's, or 1 when it could not be said.
     pub(super) fn say(self, action: &str, report: &Report) -> Exit {
         let exit = report.exit();
-        let said =
-            if self.json { print(&Self::object(action, report)) } else { self.say_text(report) };
+        let said = if report.spoken && exit == Exit::Done {
+            Ok(())
+        } else if self.json {
+            print(&Self::object(action, report))
+        } else {
+            self.say_text(report)
+        };
         match said {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
             Err(error) => {

@@ -57,7 +57,9 @@ fn follow(
         }
     });
     match (ended, failed) {
-        (_, Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Report::of(seen, "")),
+        (_, Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Report { spoken: true, ..Report::of(seen, "") })
+        }
         (_, Some(error)) => Err(Failure::new(
             Exit::Failed,
             "output",
