@@ -68,7 +68,9 @@ impl<'a> Reader<'a> {
     pub(super) fn string(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.binary()?;
         let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::MalformedUtf8)?;
-        if bytes.contains(&0) { Err(DecodeError::NulInString) } else { Ok(text) }
+        // No early exit: a NUL is an error, and the whole is a few vector steps.
+        let has_nul = bytes.iter().fold(false, |found, byte| found | (*byte == 0));
+        if has_nul { Err(DecodeError::NulInString) } else { Ok(text) }
     }
 
     /// A Packet Identifier, which is never 0 `[MQTT-2.2.1-3]`.

@@ -33,12 +33,13 @@ impl<'a> TopicName<'a> {
         if text.len() > usize::from(u16::MAX) {
             return Err(TopicNameError::TooLong);
         }
-        for byte in text.bytes() {
-            match byte {
-                b'+' | b'#' => return Err(TopicNameError::Wildcard),
-                0 => return Err(TopicNameError::Nul),
-                _ => {}
-            }
+        // No early exit: names are valid nearly always, and the whole is a few vector steps.
+        let is_wildcard = |byte: u8| (byte == b'+') | (byte == b'#');
+        if text.bytes().fold(false, |found, byte| found | is_wildcard(byte)) {
+            return Err(TopicNameError::Wildcard);
+        }
+        if text.bytes().fold(false, |found, byte| found | (byte == 0)) {
+            return Err(TopicNameError::Nul);
         }
         Ok(Self(text))
     }
