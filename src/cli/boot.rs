@@ -131,6 +131,24 @@ pub enum Exit {
     NotRunning = 7,
 }
 
+impl Exit {
+    /// The exit code of a process of this command; `None` when a signal ended it.
+    #[must_use]
+    pub fn from_code(code: Option<i32>) -> Self {
+        let all = [
+            Self::Done,
+            Self::Failed,
+            Self::Usage,
+            Self::Stopped,
+            Self::Permission,
+            Self::Config,
+            Self::NotRunning,
+        ];
+        let known = all.into_iter().find(|&exit| Some(exit as i32) == code);
+        known.unwrap_or(Self::Failed)
+    }
+}
+
 impl Failure {
     /// A failure without hint or details.
     #[must_use]

@@ -6,6 +6,7 @@
 
 mod args;
 mod boot;
+mod console;
 mod deadline;
 mod instance;
 mod mqtt;
@@ -75,10 +76,9 @@ fn refuse(error: &clap::Error, json: bool) -> Exit {
 fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
     let globals = Globals::from_arg_matches(matches).unwrap_or_default();
     let voice = Voice { json: globals.json, quiet: globals.quiet };
-    let action = action(matches);
     let place = match instance::place(&globals) {
         Ok(place) => place,
-        Err(failure) => return voice.say(&action, &failure.into()),
+        Err(failure) => return voice.say(&action(matches), &failure.into()),
     };
     let mut errand = Errand {
         boot,
@@ -88,12 +88,18 @@ fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
         by_hand: globals.no_systemd || is_set("MQTTD_NO_SYSTEMD"),
         options: BootOptions::default(),
     };
+    perform(&mut errand, matches)
+}
+
+/// Does one verb and says what came of it.
+fn perform(errand: &mut Errand<'_>, matches: &ArgMatches) -> Exit {
+    let (action, voice) = (action(matches), errand.voice);
     let done = match nouns::call_of(matches, NOUNS) {
         Some((call, arguments)) if !Verb::has_subcommand(call.name) => {
-            verbs::ask(&errand, call, arguments)
+            verbs::ask(errand, call, arguments)
         }
         _ => match Verb::from_arg_matches(matches) {
-            Ok(verb) => go(&mut errand, verb),
+            Ok(verb) => go(errand, verb),
             Err(error) => return refuse(&error, voice.json),
         },
     };
@@ -120,7 +126,7 @@ fn go(errand: &mut Errand<'_>, verb: Verb) -> Result<Report, Failure> {
         }
         Verb::Console(boot) => {
             errand.options.user = boot.user;
-            Err(Failure::new(Exit::Failed, "not_available", "no console yet"))
+            console::console(errand)
         }
         Verb::Foreground(boot) => {
             errand.options.user = boot.user;

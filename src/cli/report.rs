@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub(super) told: bool,
     /// Everything has been said, line by line: nothing is to follow unless it failed.
     pub(super) spoken: bool,
+    /// Exit code, when it is not that of the failure.
+    pub(super) exit_as: Option<Exit>,
 }
 
 /// The object `--json` prints.
@@ -99,7 +101,8 @@ impl Report {
 
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
-        self.failure.as_ref().map_or(Exit::Done, |failure| failure.exit)
+        self.exit_as
+            .unwrap_or_else(|| self.failure.as_ref().map_or(Exit::Done, |failure| failure.exit))
     }
 }
 
@@ -113,7 +116,7 @@ impl Voice {
     /// Says a report and gives the exit code: the report's, or 1 when it could not be said.
     pub(super) fn say(self, action: &str, report: &Report) -> Exit {
         let exit = report.exit();
-        let said = if report.spoken && exit == Exit::Done {
+        let said = if report.spoken && report.failure.is_none() {
             Ok(())
         } else if self.json {
             print(&Self::object(action, report))
