@@ -2,7 +2,7 @@
 
 use super::properties::Place;
 use super::wire::{Reader, write_binary, write_varint};
-use super::{DecodeError, Properties, QoS, Version};
+use super::{DecodeError, Frame, Properties, QoS, Version};
 
 /// A CONNECT packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,17 +57,28 @@ impl<'a> Connect<'a> {
         let (version, bridge) = protocol(&mut reader)?;
         let flags = reader.u8()?;
         if flags & RESERVED != 0 {
-            return Err(DecodeError::ReservedConnectFlag);
+            // `[MQTT-3.1.2-3]`
+            return Err(DecodeError::ConnectFlagReserved);
         }
         if version != Version::V5 && flags & PASSWORD != 0 && flags & USER_NAME == 0 {
             return Err(DecodeError::PasswordWithoutUserName);
         }
         let keep_alive_secs = reader.u16()?;
-        let properties = properties(&mut reader, version, Place::Connect)?;
+        let properties = Properties::read(&mut reader, version, Place::Connect)?;
         let client_id = reader.string()?;
         let will = Will::decode(&mut reader, flags, version)?;
-        let username = if flags & USER_NAME == 0 { None } else { Some(reader.string()?) };
-        let password = if flags & PASSWORD == 0 { None } else { Some(reader.binary()?) };
+        // In 3.1 a Remaining Length that ends here takes precedence over these two flags.
+        let may_be_left_out = version == Version::V31;
+        let username = if flags & USER_NAME == 0 || may_be_left_out && reader.is_empty() {
+            None
+        } else {
+            Some(reader.string()?)
+        };
+        let password = if flags & PASSWORD == 0 || may_be_left_out && reader.is_empty() {
+            None
+        } else {
+            Some(reader.binary()?)
+        };
         reader.end()?;
         Ok(Self {
             version,
@@ -82,6 +93,24 @@ impl<'a> Connect<'a> {
         })
     }
 
+    /// In which version a Client whose CONNECT cannot be read may be told so by a CONNACK; `None`
+    /// when the connection is to be closed without one.
+    ///
+    /// A level that is not supported is answered as the Client would understand it: return code 1
+    /// up to level 4, else 0x84 `[MQTT-3.1.2-2]`. Of the other errors only a 5.0 Client is told;
+    /// before 5.0 the Server closes in silence (`[MQTT-3.1.4-1]` of 3.1.1).
+    #[must_use]
+    pub fn refusal_version(frame: Frame<'_>, error: DecodeError) -> Option<Version> {
+        if let DecodeError::ProtocolVersionUnsupported { level } = error {
+            let before_5 = level & !BRIDGE < 5;
+            return Some(if before_5 { Version::V311 } else { Version::V5 });
+        }
+        match protocol(&mut Reader::new(frame.body)) {
+            Ok((Version::V5, _)) => Some(Version::V5),
+            Ok((Version::V31 | Version::V311, _)) | Err(_) => None,
+        }
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut body = Vec::new();
         let (name, level) = match self.version {
@@ -93,14 +122,10 @@ impl<'a> Connect<'a> {
         body.push(if self.bridge { level | BRIDGE } else { level });
         body.push(self.flags());
         body.extend_from_slice(&self.keep_alive_secs.to_be_bytes());
-        if self.version == Version::V5 {
-            Properties::write(Properties::EMPTY, self.properties, &mut body);
-        }
+        self.properties.write(self.version, &mut body);
         write_binary(&mut body, self.client_id.as_bytes());
         if let Some(will) = &self.will {
-            if self.version == Version::V5 {
-                Properties::write(Properties::EMPTY, will.properties, &mut body);
-            }
+            will.properties.write(self.version, &mut body);
             write_binary(&mut body, will.topic.as_bytes());
             write_binary(&mut body, will.payload);
         }
@@ -136,18 +161,7 @@ fn protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
         (b"MQIsdp", 3, bridge) => Ok((Version::V31, bridge)),
         (b"MQTT", 4, bridge) => Ok((Version::V311, bridge)),
         (b"MQTT", 5, false) => Ok((Version::V5, false)),
-        _ => Err(DecodeError::UnsupportedProtocolVersion { level }),
-    }
-}
-
-fn properties<'a>(
-    reader: &mut Reader<'a>,
-    version: Version,
-    place: Place,
-) -> Result<Properties<'a>, DecodeError> {
-    match version {
-        Version::V5 => Properties::read(reader, place),
-        Version::V31 | Version::V311 => Ok(Properties::EMPTY),
+        _ => Err(DecodeError::ProtocolVersionUnsupported { level }),
     }
 }
 
@@ -157,14 +171,15 @@ impl<'a> Will<'a> {
         flags: u8,
         version: Version,
     ) -> Result<Option<Self>, DecodeError> {
-        let qos = QoS::from_bits(flags >> 3 & 0b11).ok_or(DecodeError::WillFlagsInvalid)?;
+        // `[MQTT-3.1.2-12]`
+        let qos = QoS::from_bits(flags >> 3 & 0b11).ok_or(DecodeError::WillQoSInvalid)?;
         let retain = flags & WILL_RETAIN != 0;
         if flags & WILL == 0 {
-            // Without a Will its other flags are 0 `[MQTT-3.1.2-13]` `[MQTT-3.1.2-15]`.
+            // `[MQTT-3.1.2-11]` `[MQTT-3.1.2-13]`
             let clear = qos == QoS::AtMostOnce && !retain;
-            return if clear { Ok(None) } else { Err(DecodeError::WillFlagsInvalid) };
+            return if clear { Ok(None) } else { Err(DecodeError::WillFlagsWithoutWill) };
         }
-        let properties = properties(reader, version, Place::Will)?;
+        let properties = Properties::read(reader, version, Place::Will)?;
         let topic = reader.string()?;
         let payload = reader.binary()?;
         Ok(Some(Self { qos, retain, topic, properties, payload }))
@@ -188,22 +203,49 @@ mod tests {
         assert_eq!(error(b"\x00\x04MQTX\x04\x02"), Some(DecodeError::ProtocolNameInvalid));
         assert_eq!(
             error(b"\x00\x04MQTT\x06\x02"),
-            Some(DecodeError::UnsupportedProtocolVersion { level: 6 })
+            Some(DecodeError::ProtocolVersionUnsupported { level: 6 })
         );
     }
 
     #[test]
     fn flags_that_contradict() {
         for (flags, error) in [
-            (0x03, DecodeError::ReservedConnectFlag),
-            (0x0a, DecodeError::WillFlagsInvalid),
-            (0x22, DecodeError::WillFlagsInvalid),
-            (0x1e, DecodeError::WillFlagsInvalid),
+            (0x03, DecodeError::ConnectFlagReserved),
+            (0x0a, DecodeError::WillFlagsWithoutWill),
+            (0x22, DecodeError::WillFlagsWithoutWill),
+            (0x1e, DecodeError::WillQoSInvalid),
             (0x42, DecodeError::PasswordWithoutUserName),
         ] {
             let mut body = V311.to_vec();
             body[7] = flags;
             assert_eq!(Connect::decode(&body).err(), Some(error), "{flags:#x}");
         }
+    }
+
+    #[test]
+    fn who_cannot_be_read_is_answered_in_its_own_version() {
+        for (body, expected) in [
+            // Levels nobody has, below and above 5.
+            (&b"\x00\x04MQTT\x02\x02"[..], Some(Version::V311)),
+            (b"\x00\x04MQTT\x06\x02", Some(Version::V5)),
+            // A name nobody has.
+            (b"\x00\x04HTTP\x05\x02", None),
+            // The reserved flag.
+            (b"\x00\x04MQTT\x05\x03\x00\x3c\x00\x00\x01c", Some(Version::V5)),
+            (b"\x00\x04MQTT\x04\x03\x00\x3c\x00\x01c", None),
+        ] {
+            let error = Connect::decode(body).unwrap_err();
+            let frame = Frame { first: 0x10, body, len: body.len() + 2 };
+            assert_eq!(Connect::refusal_version(frame, error), expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn in_3_1_user_name_and_password_may_be_left_out() {
+        let body = b"\x00\x06MQIsdp\x03\xc2\x00\x3c\x00\x01c";
+        let connect = Connect::decode(body).unwrap();
+        assert_eq!((connect.username, connect.password), (None, None));
+        let body = b"\x00\x04MQTT\x04\xc2\x00\x3c\x00\x01c";
+        assert_eq!(Connect::decode(body), Err(DecodeError::Truncated));
     }
 }

@@ -27,7 +27,7 @@ impl<'a> Disconnect<'a> {
         if version != Version::V5 {
             Reader::new(body).end()?;
         }
-        let (reason, properties) = reason_and_properties(body, Place::Disconnect)?;
+        let (reason, properties) = read(body, Place::Disconnect)?;
         Ok(Self { reason, properties })
     }
 
@@ -41,7 +41,7 @@ impl<'a> Disconnect<'a> {
 
 impl<'a> Auth<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let (reason, properties) = reason_and_properties(body, Place::Auth)?;
+        let (reason, properties) = read(body, Place::Auth)?;
         Ok(Self { reason, properties })
     }
 
@@ -50,18 +50,18 @@ impl<'a> Auth<'a> {
     }
 }
 
-/// Both may be left out: 0x00 and no properties.
-fn reason_and_properties(
-    body: &[u8],
-    place: Place,
-) -> Result<(ReasonCode, Properties<'_>), DecodeError> {
+/// Both fields may be left out: 0x00 and no properties.
+fn read(body: &[u8], place: Place) -> Result<(ReasonCode, Properties<'_>), DecodeError> {
     let mut reader = Reader::new(body);
     if reader.is_empty() {
         return Ok((ReasonCode::Success, Properties::EMPTY));
     }
     let reason = ReasonCode::read(&mut reader, place)?;
-    let properties =
-        if reader.is_empty() { Properties::EMPTY } else { Properties::read(&mut reader, place)? };
+    let properties = if reader.is_empty() {
+        Properties::EMPTY
+    } else {
+        Properties::read(&mut reader, Version::V5, place)?
+    };
     reader.end()?;
     Ok((reason, properties))
 }
@@ -74,7 +74,7 @@ fn write(first: u8, reason: ReasonCode, properties: Properties<'_>, out: &mut Ve
         return out.extend_from_slice(&[first, 1, reason.as_byte()]);
     }
     out.push(first);
-    write_varint(out, 1 + Properties::written_len(Properties::EMPTY, properties));
+    write_varint(out, 1 + properties.wire_len(Version::V5));
     out.push(reason.as_byte());
-    Properties::write(Properties::EMPTY, properties, out);
+    properties.write(Version::V5, out);
 }

@@ -23,6 +23,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// A malformed Remaining Length, or a packet above `packet_bytes_max`: known from the fixed
     /// header alone, before the body has arrived.
+    #[inline]
     pub fn split(buffer: &'a [u8], packet_bytes_max: u32) -> Result<Option<Self>, DecodeError> {
         let Some((&first, after)) = buffer.split_first() else {
             return Ok(None);
@@ -42,13 +43,6 @@ impl<'a> Frame<'a> {
         let len = header + remaining as usize;
         let body = buffer.get(header..len);
         Ok(body.map(|body| Self { first, body, len }))
-    }
-
-    /// Bytes that the first packet of `buffer` will have, when its fixed header is there.
-    #[must_use]
-    pub fn announced_len(buffer: &[u8]) -> Option<usize> {
-        let (len, bytes) = varint(buffer.get(1..)?).ok()??;
-        Some(1 + bytes + len as usize)
     }
 
     /// The packet type, 0 to 15.
@@ -86,12 +80,11 @@ mod tests {
             Err(DecodeError::PacketTooLarge { bytes: PACKET_BYTES_MAX, limit: 1000 })
         );
         assert_eq!(Frame::split(&announced, PACKET_BYTES_MAX), Ok(None));
-        assert_eq!(Frame::announced_len(&announced), Some(PACKET_BYTES_MAX as usize));
     }
 
     #[test]
     fn a_remaining_length_of_five_bytes_is_malformed() {
         let bytes = [0x30, 0xff, 0xff, 0xff, 0xff, 0x01];
-        assert_eq!(Frame::split(&bytes, 100), Err(DecodeError::MalformedVariableByteInteger));
+        assert_eq!(Frame::split(&bytes, 100), Err(DecodeError::VariableByteIntegerMalformed));
     }
 }

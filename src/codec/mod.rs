@@ -20,7 +20,7 @@ mod subscribe;
 mod unsubscribe;
 mod wire;
 
-pub use acknowledge::Acknowledge;
+pub use acknowledge::{Acknowledge, AcknowledgeKind, encode_acknowledge};
 pub use connack::Connack;
 pub use connect::{Connect, Will};
 pub use disconnect::{Auth, Disconnect};
@@ -31,8 +31,7 @@ pub use publish::Publish;
 pub use reason::ReasonCode;
 pub use subscribe::{RetainHandling, Suback, Subscribe, SubscriptionOptions, SubscriptionRequest};
 pub use unsubscribe::{Unsuback, Unsubscribe};
-
-use properties::Place;
+pub use wire::STRING_BYTES_MAX;
 
 /// The protocol version a Client chose in CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +66,12 @@ impl QoS {
             2 => Some(Self::ExactlyOnce),
             _ => None,
         }
+    }
+
+    /// The two bits on the wire.
+    #[must_use]
+    pub const fn as_bits(self) -> u8 {
+        self as u8
     }
 }
 
@@ -119,24 +124,26 @@ pub enum Packet<'a> {
 ///
 /// # Errors
 /// The first thing in the packet that breaks the standard.
+#[inline]
 pub fn decode(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, DecodeError> {
-    let body = frame.body;
-    let packet_type = frame.packet_type();
-    if packet_type == 3 {
-        return Publish::decode(frame, version).map(Packet::Publish);
+    if frame.packet_type() == 3 {
+        Publish::decode(frame, version).map(Packet::Publish)
+    } else {
+        decode_other(frame, version)
     }
-    // PUBREL, SUBSCRIBE and UNSUBSCRIBE have the flags 0010, all others 0000 `[MQTT-2.1.3-1]`.
-    let flags = if matches!(packet_type, 6 | 8 | 10) { 0b0010 } else { 0 };
-    if frame.flags() != flags {
-        return Err(DecodeError::ReservedFlags);
-    }
+}
+
+fn decode_other(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, DecodeError> {
+    use AcknowledgeKind::{Puback, Pubcomp, Pubrec, Pubrel};
+    let (packet_type, body) = (frame.packet_type(), frame.body);
+    check_flags(frame, version)?;
     Ok(match packet_type {
         1 => Packet::Connect(Box::new(Connect::decode(body)?)),
         2 => Packet::Connack(Connack::decode(body, version)?),
-        4 => Packet::Puback(Acknowledge::decode(body, Place::Puback, version)?),
-        5 => Packet::Pubrec(Acknowledge::decode(body, Place::Pubrec, version)?),
-        6 => Packet::Pubrel(Acknowledge::decode(body, Place::Pubrel, version)?),
-        7 => Packet::Pubcomp(Acknowledge::decode(body, Place::Pubcomp, version)?),
+        4 => Packet::Puback(Acknowledge::decode(Puback, body, version)?),
+        5 => Packet::Pubrec(Acknowledge::decode(Pubrec, body, version)?),
+        6 => Packet::Pubrel(Acknowledge::decode(Pubrel, body, version)?),
+        7 => Packet::Pubcomp(Acknowledge::decode(Pubcomp, body, version)?),
         8 => Packet::Subscribe(Subscribe::decode(body, version)?),
         9 => Packet::Suback(Suback::decode(body, version)?),
         10 => Packet::Unsubscribe(Unsubscribe::decode(body, version)?),
@@ -145,24 +152,44 @@ pub fn decode(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, DecodeEr
         13 => empty(body, Packet::Pingresp)?,
         14 => Packet::Disconnect(Disconnect::decode(body, version)?),
         15 if version == Version::V5 => Packet::Auth(Auth::decode(body)?),
-        _ => return Err(DecodeError::ReservedPacketType),
+        _ => return Err(DecodeError::PacketTypeReserved { packet_type }),
     })
+}
+
+/// PUBREL, SUBSCRIBE and UNSUBSCRIBE have the flags 0010, all others 0000 `[MQTT-2.1.3-1]`. In
+/// 3.1 those three may be repeated with DUP.
+fn check_flags(frame: Frame<'_>, version: Version) -> Result<(), DecodeError> {
+    let (expected, optional) = match frame.packet_type() {
+        6 | 8 | 10 if version == Version::V31 => (0b0010, 0b1000),
+        6 | 8 | 10 => (0b0010, 0),
+        _ => (0, 0),
+    };
+    if frame.flags() & !optional == expected {
+        Ok(())
+    } else {
+        Err(DecodeError::FlagsReserved { first: frame.first })
+    }
 }
 
 fn empty<'a>(body: &[u8], packet: Packet<'a>) -> Result<Packet<'a>, DecodeError> {
     if body.is_empty() { Ok(packet) } else { Err(DecodeError::TrailingBytes) }
 }
 
-/// Writes one packet at the end of `out`. CONNECT is written in its own version.
+/// Writes one packet at the end of `out`. CONNECT is written in its own version; before 5.0
+/// properties are left out and Reason Codes too, except for CONNACK's.
+///
+/// The wire cannot express a string or data above [`STRING_BYTES_MAX`] or a packet above
+/// [`PACKET_BYTES_MAX`]. What was decoded fits; who builds a packet from other sources checks.
 pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
+    use AcknowledgeKind::{Puback, Pubcomp, Pubrec, Pubrel};
     match packet {
         Packet::Connect(connect) => connect.encode(out),
         Packet::Connack(connack) => connack.encode(version, out),
         Packet::Publish(publish) => publish.encode(version, out),
-        Packet::Puback(ack) => ack.encode(0x40, version, out),
-        Packet::Pubrec(ack) => ack.encode(0x50, version, out),
-        Packet::Pubrel(ack) => ack.encode(0x62, version, out),
-        Packet::Pubcomp(ack) => ack.encode(0x70, version, out),
+        Packet::Puback(ack) => ack.encode(Puback, version, out),
+        Packet::Pubrec(ack) => ack.encode(Pubrec, version, out),
+        Packet::Pubrel(ack) => ack.encode(Pubrel, version, out),
+        Packet::Pubcomp(ack) => ack.encode(Pubcomp, version, out),
         Packet::Subscribe(subscribe) => subscribe.encode(version, out),
         Packet::Suback(suback) => suback.encode(version, out),
         Packet::Unsubscribe(unsubscribe) => unsubscribe.encode(version, out),
@@ -173,3 +200,6 @@ pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) {
         Packet::Auth(auth) => auth.encode(out),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! PUBLISH: an Application Message on the wire.
 
 use super::properties::Place;
-use super::wire::{Reader, write_binary, write_varint};
+use super::wire::{Reader, varint_len, write_binary, write_varint};
 use super::{DecodeError, Frame, Properties, QoS, Version};
 
 /// A PUBLISH packet; topic and payload are slices of the read buffer.
@@ -25,28 +25,34 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    pub(super) fn decode(frame: Frame<'a>, version: Version) -> Result<Self, DecodeError> {
+    /// Reads a frame that is a PUBLISH; allocates nothing.
+    ///
+    /// # Errors
+    /// The first thing in the packet that breaks the standard.
+    #[inline]
+    pub fn decode(frame: Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         let flags = frame.flags();
+        // `[MQTT-3.3.1-4]`
         let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(DecodeError::QoSInvalid)?;
         let dup = flags & 0b1000 != 0;
+        // `[MQTT-3.3.1-2]`
         if dup && qos == QoS::AtMostOnce {
             return Err(DecodeError::DupWithQoS0);
         }
         let mut reader = Reader::new(frame.body);
         let topic = reader.string()?;
+        // `[MQTT-2.2.1-2]`
         let packet_id = if qos == QoS::AtMostOnce { 0 } else { reader.packet_id()? };
-        let properties = match version {
-            Version::V5 => Properties::read(&mut reader, Place::Publish)?,
-            Version::V31 | Version::V311 => Properties::EMPTY,
-        };
+        let properties = Properties::read(&mut reader, version, Place::Publish)?;
         if topic.is_empty() && properties.topic_alias().is_none() {
-            return Err(DecodeError::EmptyTopic);
+            return Err(DecodeError::TopicNameEmpty);
         }
         let (retain, payload) = (flags & 1 != 0, reader.rest());
         Ok(Self { dup, qos, retain, topic, packet_id, properties, payload })
     }
 
     /// Writes the packet.
+    #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
         self.encode_with(Properties::EMPTY, version, out);
     }
@@ -55,8 +61,9 @@ impl<'a> Publish<'a> {
     /// receiver. Before 5.0 there are none.
     pub fn encode_with(&self, extra: Properties<'_>, version: Version, out: &mut Vec<u8>) {
         let packet_id_len = if self.qos == QoS::AtMostOnce { 0 } else { 2 };
+        let list_len = extra.as_bytes().len() + self.properties.as_bytes().len();
         let properties_len = match version {
-            Version::V5 => Properties::written_len(extra, self.properties),
+            Version::V5 => varint_len(list_len) + list_len,
             Version::V31 | Version::V311 => 0,
         };
         let remaining = 2 + self.topic.len() + packet_id_len + properties_len + self.payload.len();
@@ -69,7 +76,9 @@ impl<'a> Publish<'a> {
             out.extend_from_slice(&self.packet_id.to_be_bytes());
         }
         if version == Version::V5 {
-            Properties::write(extra, self.properties, out);
+            write_varint(out, list_len);
+            out.extend_from_slice(extra.as_bytes());
+            out.extend_from_slice(self.properties.as_bytes());
         }
         out.extend_from_slice(self.payload);
     }
@@ -111,7 +120,7 @@ mod tests {
             (&[0x36, 3, 0, 1, b'a'][..], DecodeError::QoSInvalid),
             (&[0x38, 3, 0, 1, b'a'], DecodeError::DupWithQoS0),
             (&[0x32, 5, 0, 1, b'a', 0, 0], DecodeError::PacketIdentifierZero),
-            (&[0x30, 2, 0, 0], DecodeError::EmptyTopic),
+            (&[0x30, 2, 0, 0], DecodeError::TopicNameEmpty),
             (&[0x32, 3, 0, 1, b'a'], DecodeError::Truncated),
         ] {
             assert_eq!(decode(bytes, Version::V311), Err(error), "{bytes:x?}");
@@ -122,6 +131,6 @@ mod tests {
     fn an_alias_may_stand_for_the_topic_in_5_only() {
         let bytes = [0x30, 6, 0, 0, 3, 0x23, 0, 1];
         assert_eq!(decode(&bytes, Version::V5).unwrap().properties.topic_alias(), Some(1));
-        assert_eq!(decode(&bytes, Version::V311), Err(DecodeError::EmptyTopic));
+        assert_eq!(decode(&bytes, Version::V311), Err(DecodeError::TopicNameEmpty));
     }
 }

@@ -95,27 +95,44 @@ impl ReasonCode {
         self.as_byte() >= 0x80
     }
 
+    /// Reads the Reason Code of a packet; it must be one of those the packet has
+    /// `[MQTT-3.2.2-8]` `[MQTT-3.4.2-1]` `[MQTT-3.5.2-1]` `[MQTT-3.6.2-1]` `[MQTT-3.7.2-1]`
+    /// `[MQTT-3.15.2-1]`.
     pub(super) fn read(reader: &mut Reader<'_>, place: Place) -> Result<Self, DecodeError> {
-        let reason = Self::from_byte(reader.u8()?).ok_or(DecodeError::ReasonCodeInvalid)?;
-        let fits = reason.places() & (1 << place as u16) != 0;
-        if fits { Ok(reason) } else { Err(DecodeError::ReasonCodeInvalid) }
+        let byte = reader.u8()?;
+        match Self::from_byte(byte) {
+            Some(reason) if reason.places() & (1 << place as u16) != 0 => Ok(reason),
+            _ => Err(DecodeError::ReasonCodeInvalid { byte }),
+        }
+    }
+
+    /// Checks a payload of Reason Codes, of which there is at least one.
+    pub(super) fn read_list(bytes: &[u8], place: Place) -> Result<&[u8], DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError::PayloadEmpty);
+        }
+        let mut reader = Reader::new(bytes);
+        while !reader.is_empty() {
+            Self::read(&mut reader, place)?;
+        }
+        Ok(bytes)
     }
 
     /// The return code of a CONNACK before 5.0: the nearest of the six there are.
     #[must_use]
-    pub fn return_code(self) -> u8 {
+    pub const fn return_code(self) -> u8 {
         const SERVER_UNAVAILABLE: u8 = 3;
-        const NEAREST: [(ReasonCode, u8); 7] = [
-            (ReasonCode::Success, 0),
-            (ReasonCode::UnsupportedProtocolVersion, 1),
-            (ReasonCode::ClientIdentifierNotValid, 2),
-            (ReasonCode::BadUserNameOrPassword, 4),
-            (ReasonCode::NotAuthorized, 5),
-            (ReasonCode::Banned, 5),
-            (ReasonCode::BadAuthenticationMethod, 5),
-        ];
-        let nearest = NEAREST.iter().find(|(reason, _)| *reason == self);
-        nearest.map_or(SERVER_UNAVAILABLE, |(_, code)| *code)
+        if matches!(self, Self::NotAuthorized | Self::Banned | Self::BadAuthenticationMethod) {
+            return 5;
+        }
+        let mut code = 0;
+        while let Some(reason) = Self::from_return_code(code) {
+            if reason.as_byte() == self.as_byte() {
+                return code;
+            }
+            code += 1;
+        }
+        SERVER_UNAVAILABLE
     }
 
     /// The Reason Code of a return code before 5.0.
@@ -155,8 +172,20 @@ mod tests {
     fn a_code_stands_only_where_the_standard_has_it() {
         let read = |byte, place| ReasonCode::read(&mut Reader::new(&[byte]), place);
         assert_eq!(read(0x87, Place::Puback), Ok(ReasonCode::NotAuthorized));
-        assert_eq!(read(0x8e, Place::Puback), Err(DecodeError::ReasonCodeInvalid));
+        assert_eq!(read(0x8e, Place::Puback), Err(DecodeError::ReasonCodeInvalid { byte: 0x8e }));
         assert_eq!(read(0x92, Place::Pubcomp), Ok(ReasonCode::PacketIdentifierNotFound));
-        assert_eq!(read(0x03, Place::Suback), Err(DecodeError::ReasonCodeInvalid));
+        assert_eq!(read(0x03, Place::Suback), Err(DecodeError::ReasonCodeInvalid { byte: 0x03 }));
+    }
+
+    #[test]
+    fn before_5_a_connack_has_six_return_codes() {
+        for code in 0..=5 {
+            let reason = ReasonCode::from_return_code(code).unwrap();
+            assert_eq!(reason.return_code(), code);
+        }
+        assert_eq!(ReasonCode::from_return_code(6), None);
+        assert_eq!(ReasonCode::Banned.return_code(), 5);
+        assert_eq!(ReasonCode::QuotaExceeded.return_code(), 3);
+        assert_eq!(ReasonCode::MalformedPacket.return_code(), 3);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::properties::Place;
 use super::wire::{Reader, write_binary, write_varint};
-use super::{DecodeError, Properties, QoS, Version};
+use super::{DecodeError, Properties, QoS, ReasonCode, Version};
 
 /// A SUBSCRIBE packet; the payload is checked and read by iterating.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,40 +64,31 @@ impl<'a> Subscribe<'a> {
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_id = reader.packet_id()?;
-        let properties = match version {
-            Version::V5 => Properties::read(&mut reader, Place::Subscribe)?,
-            Version::V31 | Version::V311 => Properties::EMPTY,
-        };
+        let properties = Properties::read(&mut reader, version, Place::Subscribe)?;
         let payload = reader.rest();
         // At least one Topic Filter `[MQTT-3.8.3-2]`.
         if reader.is_empty() {
-            return Err(DecodeError::NoTopicFilter);
+            return Err(DecodeError::PayloadEmpty);
         }
         while !reader.is_empty() {
             let request = SubscriptionRequest::read(&mut reader)?;
-            let bits = request.options.as_byte();
-            if version != Version::V5 && bits > 2 {
-                return Err(DecodeError::SubscriptionOptionsInvalid);
+            if version != Version::V5 && !request.options.is_only_qos() {
+                return Err(DecodeError::SubscriptionOptionsReserved);
             }
         }
         Ok(Self { packet_id, properties, payload })
     }
 
     pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        let properties_len = match version {
-            Version::V5 => Properties::written_len(Properties::EMPTY, self.properties),
-            Version::V31 | Version::V311 => 0,
-        };
+        let properties_len = self.properties.wire_len(version);
         out.push(0x82);
         write_varint(out, 2 + properties_len + self.payload.len());
         out.extend_from_slice(&self.packet_id.to_be_bytes());
-        if version == Version::V5 {
-            Properties::write(Properties::EMPTY, self.properties, out);
-        }
+        self.properties.write(version, out);
         out.extend_from_slice(self.payload);
     }
 
-    /// A packet for sending; `payload` comes from [`SubscriptionRequest::write`].
+    /// A packet for sending; `payload` comes from [`SubscriptionRequest::write`], at least once.
     #[must_use]
     pub const fn new(packet_id: u16, properties: Properties<'a>, payload: &'a [u8]) -> Self {
         Self { packet_id, properties, payload }
@@ -115,12 +106,12 @@ impl<'a> Subscribe<'a> {
 impl<'a> SubscriptionRequest<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let filter = reader.string()?;
-        let options = SubscriptionOptions::from_byte(reader.u8()?)
-            .ok_or(DecodeError::SubscriptionOptionsInvalid)?;
+        let options = SubscriptionOptions::from_byte(reader.u8()?)?;
         Ok(Self { filter, options })
     }
 
-    /// Appends it to the payload of a SUBSCRIBE.
+    /// Appends it to the payload of a SUBSCRIBE. Before 5.0 a subscription has only its QoS; the
+    /// other options must be those of [`SubscriptionOptions::new`].
     pub fn write(&self, payload: &mut Vec<u8>) {
         write_binary(payload, self.filter.as_bytes());
         payload.push(self.options.as_byte());
@@ -135,25 +126,31 @@ impl SubscriptionOptions {
         Self { qos, no_local: false, retain_as_published: false, retain_handling }
     }
 
-    const fn from_byte(byte: u8) -> Option<Self> {
+    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
         let retain_handling = match byte >> 4 {
             0 => RetainHandling::Send,
             1 => RetainHandling::SendIfNew,
             2 => RetainHandling::DoNotSend,
-            // Reserved bits, or Retain Handling 3 `[MQTT-3.8.3-5]`.
-            _ => return None,
+            3 => return Err(DecodeError::RetainHandlingInvalid),
+            // `[MQTT-3.8.3-5]`
+            _ => return Err(DecodeError::SubscriptionOptionsReserved),
         };
-        let Some(qos) = QoS::from_bits(byte & 0b11) else {
-            return None;
-        };
-        let (no_local, retain_as_published) = (byte & 0b100 != 0, byte & 0b1000 != 0);
-        Some(Self { qos, no_local, retain_as_published, retain_handling })
+        Ok(Self {
+            qos: QoS::from_bits(byte & 0b11).ok_or(DecodeError::SubscriptionQoSInvalid)?,
+            no_local: byte & 0b100 != 0,
+            retain_as_published: byte & 0b1000 != 0,
+            retain_handling,
+        })
     }
 
-    fn as_byte(self) -> u8 {
+    fn is_only_qos(self) -> bool {
+        self == Self::new(self.qos)
+    }
+
+    const fn as_byte(self) -> u8 {
         (self.retain_handling as u8) << 4
-            | u8::from(self.retain_as_published) << 3
-            | u8::from(self.no_local) << 2
+            | (self.retain_as_published as u8) << 3
+            | (self.no_local as u8) << 2
             | self.qos as u8
     }
 }
@@ -162,24 +159,22 @@ impl<'a> Suback<'a> {
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_id = reader.packet_id()?;
-        let properties = match version {
-            Version::V5 => Properties::read(&mut reader, Place::Suback)?,
-            Version::V31 | Version::V311 => Properties::EMPTY,
-        };
-        Ok(Self { packet_id, properties, reasons: reader.rest() })
+        let properties = Properties::read(&mut reader, version, Place::Suback)?;
+        let reasons = ReasonCode::read_list(reader.rest(), Place::Suback)?;
+        // Before 5.0 there is one failure.
+        let unknown = |byte: &&u8| version != Version::V5 && !matches!(byte, 0..=2 | 0x80);
+        if let Some(&byte) = reasons.iter().find(unknown) {
+            return Err(DecodeError::ReasonCodeInvalid { byte });
+        }
+        Ok(Self { packet_id, properties, reasons })
     }
 
     pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        let properties_len = match version {
-            Version::V5 => Properties::written_len(Properties::EMPTY, self.properties),
-            Version::V31 | Version::V311 => 0,
-        };
         out.push(0x90);
-        write_varint(out, 2 + properties_len + self.reasons.len());
+        let len = 2 + self.properties.wire_len(version) + self.reasons.len();
+        write_varint(out, len);
         out.extend_from_slice(&self.packet_id.to_be_bytes());
-        if version == Version::V5 {
-            Properties::write(Properties::EMPTY, self.properties, out);
-        }
+        self.properties.write(version, out);
         out.extend_from_slice(self.reasons);
     }
 }
@@ -191,18 +186,25 @@ mod tests {
     #[test]
     fn options_that_are_reserved_are_refused() {
         for byte in 0..=u8::MAX {
-            let reserved = byte & 0xc0 != 0 || byte & 3 == 3 || byte & 0x30 == 0x30;
+            let expected = if byte & 0xc0 != 0 {
+                Err(DecodeError::SubscriptionOptionsReserved)
+            } else if byte & 0x30 == 0x30 {
+                Err(DecodeError::RetainHandlingInvalid)
+            } else if byte & 3 == 3 {
+                Err(DecodeError::SubscriptionQoSInvalid)
+            } else {
+                Ok(byte)
+            };
             let options = SubscriptionOptions::from_byte(byte);
-            assert_eq!(options.is_none(), reserved, "{byte:#x}");
-            assert!(options.is_none_or(|options| options.as_byte() == byte));
+            assert_eq!(options.map(SubscriptionOptions::as_byte), expected, "{byte:#x}");
         }
     }
 
     #[test]
     fn before_5_there_is_only_the_qos() {
         let body = [0, 1, 0, 1, b'a', 0b100];
-        let error = DecodeError::SubscriptionOptionsInvalid;
+        let error = DecodeError::SubscriptionOptionsReserved;
         assert_eq!(Subscribe::decode(&body, Version::V311), Err(error));
-        assert_eq!(Subscribe::decode(&[0, 1], Version::V311), Err(DecodeError::NoTopicFilter));
+        assert_eq!(Subscribe::decode(&[0, 1], Version::V311), Err(DecodeError::PayloadEmpty));
     }
 }

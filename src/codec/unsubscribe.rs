@@ -2,7 +2,7 @@
 
 use super::properties::Place;
 use super::wire::{Reader, write_binary, write_varint};
-use super::{DecodeError, Properties, Version};
+use super::{DecodeError, Properties, ReasonCode, Version};
 
 /// An UNSUBSCRIBE packet; the payload is checked and read by iterating.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,14 +30,11 @@ impl<'a> Unsubscribe<'a> {
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_id = reader.packet_id()?;
-        let properties = match version {
-            Version::V5 => Properties::read(&mut reader, Place::Unsubscribe)?,
-            Version::V31 | Version::V311 => Properties::EMPTY,
-        };
+        let properties = Properties::read(&mut reader, version, Place::Unsubscribe)?;
         let payload = reader.rest();
         // At least one Topic Filter `[MQTT-3.10.3-2]`.
         if reader.is_empty() {
-            return Err(DecodeError::NoTopicFilter);
+            return Err(DecodeError::PayloadEmpty);
         }
         while !reader.is_empty() {
             reader.string()?;
@@ -46,20 +43,15 @@ impl<'a> Unsubscribe<'a> {
     }
 
     pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        let properties_len = match version {
-            Version::V5 => Properties::written_len(Properties::EMPTY, self.properties),
-            Version::V31 | Version::V311 => 0,
-        };
+        let properties_len = self.properties.wire_len(version);
         out.push(0xa2);
         write_varint(out, 2 + properties_len + self.payload.len());
         out.extend_from_slice(&self.packet_id.to_be_bytes());
-        if version == Version::V5 {
-            Properties::write(Properties::EMPTY, self.properties, out);
-        }
+        self.properties.write(version, out);
         out.extend_from_slice(self.payload);
     }
 
-    /// A packet for sending; `payload` comes from [`Self::write_filter`].
+    /// A packet for sending; `payload` comes from [`Self::write_filter`], at least once.
     #[must_use]
     pub const fn new(packet_id: u16, properties: Properties<'a>, payload: &'a [u8]) -> Self {
         Self { packet_id, properties, payload }
@@ -81,24 +73,26 @@ impl<'a> Unsuback<'a> {
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_id = reader.packet_id()?;
-        if version != Version::V5 {
-            reader.end()?;
-            return Ok(Self { packet_id, properties: Properties::EMPTY, reasons: &[] });
-        }
-        let properties = Properties::read(&mut reader, Place::Unsuback)?;
-        Ok(Self { packet_id, properties, reasons: reader.rest() })
+        let properties = Properties::read(&mut reader, version, Place::Unsuback)?;
+        let reasons = match version {
+            Version::V5 => ReasonCode::read_list(reader.rest(), Place::Unsuback)?,
+            Version::V31 | Version::V311 => {
+                reader.end()?;
+                &[]
+            }
+        };
+        Ok(Self { packet_id, properties, reasons })
     }
 
     pub(super) fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        let [high, low] = self.packet_id.to_be_bytes();
-        if version != Version::V5 {
-            return out.extend_from_slice(&[0xb0, 2, high, low]);
-        }
-        let properties_len = Properties::written_len(Properties::EMPTY, self.properties);
+        let reasons = match version {
+            Version::V5 => self.reasons,
+            Version::V31 | Version::V311 => &[],
+        };
         out.push(0xb0);
-        write_varint(out, 2 + properties_len + self.reasons.len());
-        out.extend_from_slice(&[high, low]);
-        Properties::write(Properties::EMPTY, self.properties, out);
-        out.extend_from_slice(self.reasons);
+        write_varint(out, 2 + self.properties.wire_len(version) + reasons.len());
+        out.extend_from_slice(&self.packet_id.to_be_bytes());
+        self.properties.write(version, out);
+        out.extend_from_slice(reasons);
     }
 }

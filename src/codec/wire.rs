@@ -65,12 +65,18 @@ impl<'a> Reader<'a> {
     }
 
     /// A UTF-8 Encoded String: well formed `[MQTT-1.5.4-1]` and without U+0000 `[MQTT-1.5.4-2]`.
+    #[inline]
     pub(super) fn string(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.binary()?;
-        let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::MalformedUtf8)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8Malformed)?;
         // No early exit: a NUL is an error, and the whole is a few vector steps.
         let has_nul = bytes.iter().fold(false, |found, byte| found | (*byte == 0));
         if has_nul { Err(DecodeError::NulInString) } else { Ok(text) }
+    }
+
+    /// A UTF-8 String Pair `[MQTT-1.5.7-1]`.
+    pub(super) fn pair(&mut self) -> Result<(&'a str, &'a str), DecodeError> {
+        Ok((self.string()?, self.string()?))
     }
 
     /// A Packet Identifier, which is never 0 `[MQTT-2.2.1-3]`.
@@ -95,12 +101,12 @@ pub(super) fn varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> 
         if byte & 0x80 == 0 {
             // Not the shortest form: the last byte adds nothing.
             if index > 0 && *byte == 0 {
-                return Err(DecodeError::MalformedVariableByteInteger);
+                return Err(DecodeError::VariableByteIntegerMalformed);
             }
             return Ok(Some((value, index + 1)));
         }
     }
-    if bytes.len() < 4 { Ok(None) } else { Err(DecodeError::MalformedVariableByteInteger) }
+    if bytes.len() < 4 { Ok(None) } else { Err(DecodeError::VariableByteIntegerMalformed) }
 }
 
 /// Bytes of a Variable Byte Integer.
@@ -113,20 +119,33 @@ pub(super) const fn varint_len(value: usize) -> usize {
     }
 }
 
-pub(super) fn write_varint(out: &mut Vec<u8>, mut value: usize) {
-    loop {
-        let low = value.to_le_bytes()[0] & 0x7f;
-        value >>= 7;
-        if value == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
+#[inline]
+pub(super) fn write_varint(out: &mut Vec<u8>, value: usize) {
+    debug_assert!(value <= 0x0fff_ffff, "the caller checks");
+    let [low, second, third, fourth, ..] = value.to_le_bytes();
+    if value <= 0x7f {
+        return out.push(low);
+    }
+    // Seven bits a byte, the lowest first; 0x80 says that more follow.
+    let bytes = [
+        low | 0x80,
+        second << 1 | low >> 7 | 0x80,
+        third << 2 | second >> 6 | 0x80,
+        fourth << 3 | third >> 5,
+    ];
+    let len = varint_len(value);
+    out.extend_from_slice(&bytes[..len]);
+    if let Some(last) = out.last_mut() {
+        *last &= 0x7f;
     }
 }
 
-/// Writes Binary Data or a string. Longer ones than 65 535 bytes cannot be expressed; everything
-/// that comes from a packet fits, the rest is cut.
+/// Longest string or Binary Data, bytes.
+pub const STRING_BYTES_MAX: usize = u16::MAX as usize;
+
+/// Writes Binary Data or a string. Everything that came in a packet fits; see [`super::encode`].
 pub(super) fn write_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    debug_assert!(bytes.len() <= STRING_BYTES_MAX, "the caller checks");
     let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(&bytes[..usize::from(len)]);
@@ -158,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_fifth_byte_or_a_longer_form_is_malformed() {
-        let malformed = Err(DecodeError::MalformedVariableByteInteger);
+        let malformed = Err(DecodeError::VariableByteIntegerMalformed);
         assert_eq!(varint(&[0x80, 0x80, 0x80, 0x80]), malformed);
         assert_eq!(varint(&[0x80, 0x00]), malformed);
         assert_eq!(varint(&[0x80, 0x80]), Ok(None));
@@ -168,9 +187,9 @@ mod tests {
     fn strings_are_well_formed_utf_8_without_nul() {
         let string = |bytes: &'static [u8]| Reader::new(bytes).string();
         assert_eq!(string(b"\x00\x02\xc3\xbc"), Ok("\u{fc}"));
-        assert_eq!(string(b"\x00\x02\xc3\x28"), Err(DecodeError::MalformedUtf8));
+        assert_eq!(string(b"\x00\x02\xc3\x28"), Err(DecodeError::Utf8Malformed));
         // A surrogate, U+D800.
-        assert_eq!(string(b"\x00\x03\xed\xa0\x80"), Err(DecodeError::MalformedUtf8));
+        assert_eq!(string(b"\x00\x03\xed\xa0\x80"), Err(DecodeError::Utf8Malformed));
         assert_eq!(string(b"\x00\x03a\x00b"), Err(DecodeError::NulInString));
         // A byte order mark is a character like any other `[MQTT-1.5.4-3]`.
         assert_eq!(string(b"\x00\x03\xef\xbb\xbf"), Ok("\u{feff}"));
