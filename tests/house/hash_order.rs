@@ -66,7 +66,7 @@ pub(crate) fn offences(house: &Crate) -> Vec<Offence> {
             files.iter().map(|file| names(file, &aliases)).collect();
         for (source, own) in files.iter().zip(&known) {
             let mut walks = Walks { own, room: &known, found: Vec::new() };
-            walks.visit_file(&source.syntax);
+            walks.visit_file(source.syntax());
             for (line, what) in walks.found {
                 if !source.is_test(line) {
                     offences.push(Offence::new(source, line, what));
@@ -89,7 +89,7 @@ fn aliases(files: &[&Source]) -> BTreeSet<String> {
     }
     let mut found = Found(BTreeSet::new());
     for _ in 0..2 {
-        files.iter().for_each(|file| found.visit_file(&file.syntax));
+        files.iter().for_each(|file| found.visit_file(file.syntax()));
     }
     found.0
 }
@@ -133,7 +133,7 @@ fn list(of: Shape) -> Shape {
 /// The shape of every field, parameter and variable a file declares.
 fn names(source: &Source, aliases: &BTreeSet<String>) -> BTreeMap<String, Shape> {
     let mut names = Names { aliases, found: BTreeMap::new() };
-    names.visit_file(&source.syntax);
+    names.visit_file(source.syntax());
     names.found
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn vague(house: &Crate) -> Vec<Offence> {
             }
         }
         let mut definitions = Definitions::default();
-        definitions.visit_file(&source.syntax);
+        definitions.visit_file(source.syntax());
         for (name, line) in definitions.found {
             if source.is_test(line) {
                 continue;
@@ -141,7 +141,7 @@ pub(crate) fn versions(house: &Crate) -> Vec<Offence> {
             }
         }
         let mut modules = Modules::default();
-        modules.visit_file(&source.syntax);
+        modules.visit_file(source.syntax());
         for (name, line) in modules.found {
             let version = words(&name).iter().any(|word| is_version(word));
             if version && !source.is_test(line) {

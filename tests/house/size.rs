@@ -28,7 +28,7 @@ pub(crate) fn headers(house: &Crate) -> Vec<Offence> {
 pub(crate) fn functions(house: &Crate) -> Vec<Offence> {
     house.each(|source, offences| {
         let mut functions = Functions::default();
-        functions.visit_file(&source.syntax);
+        functions.visit_file(source.syntax());
         let code: BTreeSet<usize> = source.code_lines();
         for (name, first, last) in functions.found {
             let lines = code.range(first..=last).count();

@@ -4,11 +4,13 @@
 //! contents of macro calls count like all other code. What is compiled for tests only is known by
 //! its `cfg(test)` and left out of [`Source::paths`]; nothing is type-checked.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::spanned::Spanned;
@@ -60,29 +62,61 @@ pub(crate) struct Source {
     /// Relative to the root of the project, with `/`.
     pub(crate) file: String,
     pub(crate) text: String,
-    pub(crate) syntax: syn::File,
-    pub(crate) tokens: TokenStream,
+    facts: Arc<Facts>,
+    syntax: OnceCell<syn::File>,
     /// Whether the whole file is compiled for tests only.
     only_tests: bool,
+}
+
+/// What most rules look at; worked out once a file.
+#[derive(Debug)]
+struct Facts {
+    named: Vec<Named>,
+    code_lines: BTreeSet<usize>,
     test_lines: Vec<RangeInclusive<usize>>,
+    /// Files that this one declares for tests only, without their ending.
+    test_modules: Vec<String>,
+}
+
+impl Facts {
+    fn of(file: &str, text: &str, syntax: &syn::File) -> Self {
+        let mut tests = TestLines::default();
+        tests.visit_file(syntax);
+        let tokens: TokenStream = text.parse().expect("what syn parsed has tokens");
+        let mut code_lines = BTreeSet::new();
+        lines_of(tokens.clone(), &mut code_lines);
+        Self {
+            named: named(file, syntax, tokens),
+            code_lines,
+            test_lines: tests.ranges,
+            test_modules: test_modules(file, syntax),
+        }
+    }
 }
 
 impl Source {
     pub(crate) fn parse(file: &str, text: &str) -> Self {
-        let syntax = syn::parse_file(text).unwrap_or_else(|error| {
-            let line = error.span().start().line;
-            panic!("{file}:{line}: {error}")
-        });
-        let mut tests = TestLines::default();
-        tests.visit_file(&syntax);
+        let syntax = parse(file, text);
+        let facts = Arc::new(Facts::of(file, text, &syntax));
+        Self::known(file, text, facts)
+    }
+
+    fn known(file: &str, text: &str, facts: Arc<Facts>) -> Self {
         Self {
             file: file.to_owned(),
             text: text.to_owned(),
-            tokens: text.parse().expect("what syn parsed has tokens"),
-            syntax,
+            facts,
+            syntax: OnceCell::new(),
             only_tests: !file.starts_with("src/"),
-            test_lines: tests.ranges,
         }
+    }
+
+    pub(crate) fn syntax(&self) -> &syn::File {
+        self.syntax.get_or_init(|| parse(&self.file, &self.text))
+    }
+
+    pub(crate) fn tokens(&self) -> TokenStream {
+        self.text.parse().expect("what syn parsed has tokens")
     }
 
     /// The room the file belongs to: `broker` for `src/broker/mail.rs`, `main` for `src/main.rs`.
@@ -98,53 +132,77 @@ impl Source {
     }
 
     pub(crate) fn is_test(&self, line: usize) -> bool {
-        self.only_tests || self.test_lines.iter().any(|range| range.contains(&line))
+        self.only_tests || self.facts.test_lines.iter().any(|range| range.contains(&line))
     }
 
     /// All paths named outside tests.
     pub(crate) fn paths(&self) -> Vec<Named> {
-        self.paths_everywhere().into_iter().filter(|named| !self.is_test(named.line)).collect()
+        self.facts.named.iter().filter(|named| !self.is_test(named.line)).cloned().collect()
     }
 
     /// All paths named, tests included.
-    pub(crate) fn paths_everywhere(&self) -> Vec<Named> {
-        let mut imports = Imports::default();
-        imports.visit_file(&self.syntax);
-        let module = self.module();
-        let mut named = BTreeSet::new();
-        for found in &imports.named {
-            named.insert(Named { line: found.line, path: anchor(&found.path, &module) });
-        }
-        let mut spoken = Vec::new();
-        spoken_paths(self.tokens.clone(), &mut spoken);
-        for found in spoken {
-            let first = &found.path[0];
-            let path = match imports.aliases.get(first) {
-                Some(target) => target.iter().chain(&found.path[1..]).cloned().collect(),
-                None => found.path,
-            };
-            named.insert(Named { line: found.line, path: anchor(&path, &module) });
-        }
-        named.into_iter().collect()
+    pub(crate) fn paths_everywhere(&self) -> &[Named] {
+        &self.facts.named
     }
 
-    fn module(&self) -> Vec<String> {
-        let inside = self.file.strip_prefix("src/").unwrap_or(&self.file);
-        let mut parts: Vec<String> =
-            inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
-        if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
-            parts.pop();
-        }
-        parts
-    }
-
-    /// Lines that hold code: neither blank, nor comment, nor (unless asked for) test.
+    /// Lines that hold code: neither blank, nor comment, nor test.
     pub(crate) fn code_lines(&self) -> BTreeSet<usize> {
-        let mut lines = BTreeSet::new();
-        lines_of(self.tokens.clone(), &mut lines);
-        lines.retain(|line| !self.is_test(*line));
-        lines
+        self.facts.code_lines.iter().copied().filter(|line| !self.is_test(*line)).collect()
     }
+}
+
+fn parse(file: &str, text: &str) -> syn::File {
+    syn::parse_file(text).unwrap_or_else(|error| {
+        let line = error.span().start().line;
+        panic!("{file}:{line}: {error}")
+    })
+}
+
+/// All paths a file names.
+fn named(file: &str, syntax: &syn::File, tokens: TokenStream) -> Vec<Named> {
+    let mut imports = Imports::default();
+    imports.visit_file(syntax);
+    let module = module(file);
+    let mut named = BTreeSet::new();
+    for found in &imports.named {
+        named.insert(Named { line: found.line, path: anchor(&found.path, &module) });
+    }
+    let mut spoken = Vec::new();
+    spoken_paths(tokens, &mut spoken);
+    for found in spoken {
+        let path = match imports.aliases.get(&found.path[0]) {
+            Some(target) => target.iter().chain(&found.path[1..]).cloned().collect(),
+            None => found.path,
+        };
+        named.insert(Named { line: found.line, path: anchor(&path, &module) });
+    }
+    named.into_iter().collect()
+}
+
+/// The module a file is: `["broker", "mail"]`.
+fn module(file: &str) -> Vec<String> {
+    let inside = file.strip_prefix("src/").unwrap_or(file);
+    let mut parts: Vec<String> =
+        inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+        parts.pop();
+    }
+    parts
+}
+
+/// The files that `#[cfg(test)] mod name;` declares, without their ending.
+fn test_modules(file: &str, syntax: &syn::File) -> Vec<String> {
+    let folder = match file.rsplit_once('/') {
+        Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder,
+        _ => file.trim_end_matches(".rs"),
+    };
+    let declared = syntax.items.iter().filter_map(|item| match item {
+        syn::Item::Mod(module) if module.content.is_none() => {
+            module.attrs.iter().any(is_test_attribute).then(|| format!("{folder}/{}", module.ident))
+        }
+        _ => None,
+    });
+    declared.collect()
 }
 
 /// Replaces a leading `self`, `super` or the crate's own name by an absolute path.
@@ -368,38 +426,23 @@ impl Crate {
     }
 
     fn under(folders: &[&str]) -> Self {
-        let root = root();
-        let mut files = Vec::new();
-        for folder in folders {
-            let mut found = Vec::new();
-            walk(&root.join(folder), &mut found);
-            found.sort();
-            for path in found.iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
-                let text = fs::read_to_string(path).expect("a source file is text");
-                files.push(Source::parse(&relative(&root, path), &text));
-            }
-        }
-        assert!(!files.is_empty(), "no sources under {}", root.display());
+        static PROJECT: OnceLock<Vec<(String, String, Arc<Facts>)>> = OnceLock::new();
+        let project = PROJECT.get_or_init(read_project);
+        let wanted = project
+            .iter()
+            .filter(|(file, ..)| folders.iter().any(|folder| Path::new(file).starts_with(folder)));
+        let known = |(file, text, facts): &(String, String, Arc<Facts>)| {
+            Source::known(file, text, Arc::clone(facts))
+        };
+        let files: Vec<Source> = wanted.map(known).collect();
+        assert!(!files.is_empty(), "no sources under {}", root().display());
         Self { files }.with_test_modules()
     }
 
-    /// Marks the files that a `#[cfg(test)] mod name;` declares.
+    /// Marks the files that are compiled for tests only.
     fn with_test_modules(mut self) -> Self {
-        let mut declared = Vec::new();
-        for source in &self.files {
-            let folder = match source.file.rsplit_once('/') {
-                Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder.to_owned(),
-                _ => source.file.trim_end_matches(".rs").to_owned(),
-            };
-            for item in &source.syntax.items {
-                let syn::Item::Mod(module) = item else {
-                    continue;
-                };
-                if module.content.is_none() && module.attrs.iter().any(is_test_attribute) {
-                    declared.push(format!("{folder}/{}", module.ident));
-                }
-            }
-        }
+        let declared: Vec<String> =
+            self.files.iter().flat_map(|source| source.facts.test_modules.clone()).collect();
         for source in &mut self.files {
             source.only_tests |= declared.iter().any(|module| {
                 source.file == format!("{module}.rs")
@@ -417,6 +460,24 @@ impl Crate {
         }
         offences
     }
+}
+
+/// Reads all Rust of the project.
+fn read_project() -> Vec<(String, String, Arc<Facts>)> {
+    let root = root();
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        walk(&root.join(folder), &mut found);
+    }
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    found.sort();
+    let read = |path: &PathBuf| {
+        let file = relative(&root, path);
+        let text = fs::read_to_string(path).expect("a source file is text");
+        let facts = Facts::of(&file, &text, &parse(&file, &text));
+        (file, text, Arc::new(facts))
+    };
+    found.iter().map(read).collect()
 }
 
 /// The root of the project.
