@@ -110,7 +110,7 @@ fn list(admin: &Admin, arguments: &Arguments) -> Result<Pages, Problem> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let now = admin.now();
     let rows = admin.server.commons().retained(filter, limit, now);
-    let rows = rows.into_iter().map(|view| json!(Retained::without_payload(&view)));
+    let rows = rows.map(|view| json!(Retained::without_payload(&view)));
     Ok(pages(rows))
 }
 
@@ -118,7 +118,7 @@ fn show(admin: &Admin, arguments: &Arguments) -> Result<Value, Problem> {
     let topic = arguments.text("topic").unwrap_or_default();
     let is_name = crate::topic::TopicName::parse(topic).is_ok();
     let found = is_name.then(|| admin.server.commons().retained(topic, 1, admin.now()));
-    match found.and_then(|mut rows| rows.pop()) {
+    match found.and_then(|mut rows| rows.next()) {
         Some(view) => Ok(json!(Retained::with_payload(view))),
         None => Err(absent(topic)),
     }

@@ -80,14 +80,17 @@ impl Commons {
         Arc::clone(&read(&self.limits))
     }
 
-    /// Retained messages whose topic matches `filter`, in topic order, `max` at most.
-    #[must_use]
-    pub fn retained(&self, filter: &str, max: usize, now: Now) -> Vec<RetainedView> {
+    /// Retained messages whose topic matches `filter`, in topic order, `max` at most; each picture
+    /// is made when it is taken.
+    pub fn retained(
+        &self,
+        filter: &str,
+        max: usize,
+        now: Now,
+    ) -> impl Iterator<Item = RetainedView> + use<> {
         let offset = now.unix_ms.saturating_sub(now.ticks_ms);
-        self.retained_matching(filter, now.ticks_ms, max)
-            .iter()
-            .map(|retained| retained.view(offset))
-            .collect()
+        let found = self.retained_matching(filter, now.ticks_ms, max);
+        found.into_iter().map(move |retained| retained.view(offset))
     }
 
     /// Deletes the retained message of a topic; `false` when there is none.

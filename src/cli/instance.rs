@@ -184,15 +184,13 @@ impl Instance {
         match self {
             Self::Running(alive) => Ok(alive),
             Self::Dead | Self::Stopped => {
-                Err(Failure::new(Exit::NotRunning, "not_running", "mqttd is not running")
-                    .hint("mqttd start"))
+                Err(Failure::new(Exit::NotRunning, "not_running", "the broker is not running"))
             }
             Self::Starting => Err(Failure::new(
                 Exit::NotRunning,
                 "starting",
-                "mqttd does not answer yet: it is starting or ending",
-            )
-            .hint("mqttd ping --wait 30")),
+                "the broker does not answer yet: it is starting or ending",
+            )),
             Self::Hung(_) => Err(no_answer()),
             Self::Forbidden(problem) => {
                 Err(Failure { exit: Exit::Permission, problem, details: Vec::new() })
@@ -209,11 +207,11 @@ impl Instance {
             Self::Dead => Err(Failure::new(
                 Exit::Failed,
                 "dead",
-                "mqttd is not running: it died and left its pid file",
+                "the broker is not running: it died and left its pid file",
             )
             .hint("mqttd start cleans up")),
             Self::Stopped => {
-                Err(Failure::new(Exit::Stopped, "not_running", "mqttd is not running"))
+                Err(Failure::new(Exit::Stopped, "not_running", "the broker is not running"))
             }
             Self::Running(_)
             | Self::Hung(_)
@@ -269,7 +267,7 @@ pub(super) fn from_call(error: CallError) -> Failure {
 }
 
 fn no_answer() -> Failure {
-    Failure::new(Exit::Failed, "no_answer", "mqttd is there and does not answer")
+    Failure::new(Exit::Failed, "no_answer", "the broker is there and does not answer")
         .hint("try a longer --timeout; mqttd stop ends it if it hangs")
 }
 

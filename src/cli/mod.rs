@@ -93,9 +93,10 @@ fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
 
 /// Does one verb and says what came of it.
 fn perform(errand: &mut Errand<'_>, matches: &ArgMatches) -> Exit {
-    let (action, voice) = (action(matches), errand.voice);
+    let (mut action, voice) = (action(matches), errand.voice);
     let done = match nouns::call_of(matches, NOUNS) {
         Some((call, arguments)) if !Verb::has_subcommand(call.name) => {
+            call.name.clone_into(&mut action);
             verbs::ask(errand, call, arguments)
         }
         _ => match Verb::from_arg_matches(matches) {

@@ -29,7 +29,7 @@ pub(super) fn broker(errand: &Errand<'_>, args: &ConnectArgs) -> Result<String, 
 
 /// A listener of the running instance that this machine reaches.
 fn own_listener(errand: &Errand<'_>) -> Result<Option<String>, Failure> {
-    let mut alive = errand.look().alive()?;
+    let mut alive = errand.alive()?;
     let listeners = alive.call("listeners.list", Map::new())?;
     let listeners: Vec<Listener> = serde_json::from_value(listeners).unwrap_or_default();
     let addresses: Vec<SocketAddr> =

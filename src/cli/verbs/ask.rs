@@ -18,7 +18,7 @@ pub(crate) fn ask(
     call: &Call,
     args: Map<String, Value>,
 ) -> Result<Report, Failure> {
-    let mut alive = errand.look().alive()?;
+    let mut alive = errand.alive()?;
     if let AnswerBy::Lines(_) = call.answer {
         return follow(errand.voice, &mut alive, call, args);
     }

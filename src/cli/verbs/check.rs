@@ -31,7 +31,7 @@ pub(crate) fn check_config(errand: &Errand<'_>, dump: bool) -> Result<Report, Fa
 
 /// Lets the running broker read its configuration again.
 pub(crate) fn reload(errand: &Errand<'_>) -> Result<Report, Failure> {
-    let mut alive = errand.look().alive()?;
+    let mut alive = errand.alive()?;
     let reloaded = alive.call("reload", Map::new())?;
     let applied = reloaded["applied"].as_array().map_or(0, Vec::len);
     Ok(Report {

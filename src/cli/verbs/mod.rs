@@ -9,8 +9,8 @@ mod stop;
 
 use std::time::Duration;
 
-use super::boot::{Boot, BootOptions};
-use super::instance::{self, ANSWER_SECS, Instance};
+use super::boot::{Boot, BootOptions, Failure};
+use super::instance::{self, ANSWER_SECS, Alive, Instance};
 use super::report::Voice;
 use super::systemd::{self, InCharge};
 use crate::control::Place;
@@ -48,6 +48,24 @@ impl Errand<'_> {
 
     pub(super) fn look(&self) -> Instance {
         instance::look(&self.place, self.answer_limit())
+    }
+
+    /// The running instance, for verbs that need one.
+    pub(super) fn alive(&self) -> Result<Box<Alive>, Failure> {
+        self.look().alive().map_err(|failure| match failure.problem.code.as_str() {
+            "not_running" => failure.hint(self.start_hint()),
+            "starting" => failure.hint("mqttd ping --wait 30"),
+            _ => failure,
+        })
+    }
+
+    /// The command that starts the instance this errand is about.
+    fn start_hint(&self) -> String {
+        match &self.place.home {
+            Some(home) => format!("mqttd --home {} start", home.display()),
+            None if nix::unistd::geteuid().is_root() => "mqttd start".to_owned(),
+            None => "sudo mqttd start; or a broker of your own: mqttd --home DIR start".to_owned(),
+        }
     }
 
     /// Who starts and stops the instance this errand is about.

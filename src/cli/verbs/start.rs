@@ -29,7 +29,7 @@ pub(crate) fn start(errand: &Errand<'_>) -> Result<Report, Failure> {
             return Err(Failure::new(
                 Exit::Failed,
                 "no_answer",
-                "mqttd is there and does not answer",
+                "the broker is there and does not answer",
             )
             .hint("mqttd restart ends it and starts a new one"));
         }

@@ -55,7 +55,7 @@ pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
             text: if failure.exit == Exit::Permission {
                 String::new()
             } else {
-                failure.problem.message.clone()
+                failure.problem.message.replacen("the broker", "mqttd", 1)
             },
             seen,
             failure: Some(failure),
@@ -76,7 +76,7 @@ pub(crate) fn version(errand: &Errand<'_>, daemon_only: bool) -> Result<Report, 
     drop(found);
     let seen = errand.look().seen();
     if daemon_only && daemon.is_none() {
-        errand.look().alive()?;
+        errand.alive()?;
     }
     let mut report = Report::of(
         seen,

@@ -22,7 +22,7 @@ const SIGNAL_SECS: u64 = 10;
 
 /// Stops the broker if it runs.
 pub(crate) fn stop(errand: &Errand<'_>) -> Result<Report, Failure> {
-    let mut report = match errand.look() {
+    let report = match errand.look() {
         Instance::Running(alive) => running(errand, *alive)?,
         Instance::Hung(Some(dialled)) => {
             let process = dialled.pid().and_then(Process::open);
@@ -49,7 +49,6 @@ pub(crate) fn stop(errand: &Errand<'_>) -> Result<Report, Failure> {
             return Err(other.alive().err().unwrap_or_else(nobody));
         }
     };
-    report.changed = report.text != "mqttd is not running";
     Ok(report)
 }
 
@@ -114,7 +113,7 @@ fn insist(
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Failure::new(
             Exit::Permission,
             "permission_denied",
-            "mqttd does not answer, and this user may not signal it",
+            "the broker does not answer, and this user may not signal it",
         )
         .hint("sudo mqttd stop")),
         _ => Ok(()), // gone already
