@@ -180,7 +180,7 @@ pub(super) enum Verb {
 pub(super) struct BootArgs {
     /// Run as this user (by hand, started by root)
     ///
-    /// Default: the configured user, mqttd. `root` allows to stay root, which is not recommended.
+    /// Default: the configured user, mqttd. `root` allows staying root, which is not recommended.
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub(super) user: Option<String>,
 }
