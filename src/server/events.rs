@@ -1,0 +1,94 @@
+//! What happened in a shard, as lines of the log. Called with no shard held.
+//!
+//! `info` is the life of connections and sessions, `warn` what an operator should look at. Client
+//! Identifiers go out as they are; whoever writes the lines escapes them.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use super::shared::Shared;
+use crate::broker::{Departure, Event};
+use crate::codec::Version;
+use crate::session::DropReason;
+
+/// Logs and empties `events`; `lost` found no room.
+pub(super) fn tell(events: &mut Vec<Event>, lost: u64, shared: &Shared) {
+    shared.counts.events_lost.fetch_add(lost, Ordering::Relaxed);
+    for event in events.drain(..) {
+        tell_one(event, shared);
+    }
+}
+
+fn tell_one(event: Event, shared: &Shared) {
+    match event {
+        Event::Connected {
+            client_id,
+            username,
+            peer,
+            version,
+            session_present,
+            keep_alive_secs,
+        } => {
+            let version = version_words(version);
+            tracing::info!(target: "mqttd", client_id = %client_id, username = username.as_deref(),
+                %peer, version, session_present, keep_alive_secs, "client connected");
+        }
+        Event::Disconnected { client_id, peer, departure: Departure::Violation(violation) } => {
+            if let Some(left_out) = shared.throttles.violation.admit() {
+                tracing::warn!(target: "mqttd", client_id = %client_id, %peer,
+                    reason = %violation, left_out, "client disconnected: it broke the protocol");
+            }
+        }
+        Event::Disconnected { client_id, peer, departure } => {
+            tracing::info!(target: "mqttd", client_id = %client_id, %peer,
+                reason = %DepartureWords(departure), "client disconnected");
+        }
+        Event::SessionEnded { client_id, queue_messages } => {
+            tracing::info!(target: "mqttd", client_id = %client_id, queue_messages,
+                "session ended");
+        }
+        Event::Dropping { client_id, reason } => {
+            if let Some(left_out) = shared.throttles.dropping.admit() {
+                tracing::warn!(target: "mqttd", client_id = %client_id, left_out,
+                    reason = drop_words(reason), "messages for this client are being dropped");
+            }
+        }
+    }
+}
+
+const fn version_words(version: Version) -> &'static str {
+    match version {
+        Version::V31 => "3.1",
+        Version::V311 => "3.1.1",
+        Version::V5 => "5.0",
+    }
+}
+
+const fn drop_words(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Offline => "it is not connected and the message has QoS 0",
+        DropReason::QueueFull => {
+            "it does not keep up and its queue is full ([limits] queue_messages_max, \
+             queue_bytes_max)"
+        }
+        DropReason::MemoryFull => "the memory budget is used up ([limits] memory_bytes_max)",
+        DropReason::PacketTooLarge => "the message is above the client's Maximum Packet Size",
+        DropReason::Expired => "the message expired while it waited",
+    }
+}
+
+struct DepartureWords(Departure);
+
+impl fmt::Display for DepartureWords {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Departure::Normal => out.write_str("the client said goodbye"),
+            Departure::WithWill => out.write_str("the client said goodbye and sends its will"),
+            Departure::ByPeer => out.write_str("the connection was closed without a goodbye"),
+            Departure::Violation(violation) => violation.fmt(out),
+            Departure::TakenOver => out.write_str("the same client identifier connected again"),
+            Departure::AdministrativeAction => out.write_str("an operator ended it"),
+            Departure::ServerShuttingDown => out.write_str("the server stops"),
+        }
+    }
+}

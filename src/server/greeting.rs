@@ -1,0 +1,155 @@
+//! The first packet of a connection: read, decoded, judged.
+//!
+//! The buffer grows with the bytes that arrive; a length that is only announced allocates nothing.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
+use super::shared::Shared;
+use crate::broker::{Admission, Refusal};
+use crate::codec::{
+    Connack, Connect, DecodeError, Frame, Packet, Properties, Version, decode, encode,
+};
+
+/// CONNECT is the first packet, and nothing else may be `[MQTT-3.1.0-1]`.
+const CONNECT: u8 = 0x10;
+const BUFFER_BYTES: usize = 1024;
+
+/// What came of it.
+pub(super) enum Greeting {
+    Admitted {
+        admission: Box<Admission>,
+        /// What came behind the CONNECT.
+        rest: Vec<u8>,
+    },
+    Refused {
+        refusal: Refusal,
+        client_id: Box<str>,
+        connack: Vec<u8>,
+    },
+    Malformed {
+        error: String,
+        /// Empty where the standard has no answer.
+        connack: Vec<u8>,
+    },
+    Timeout,
+    /// The peer closed before its CONNECT was whole.
+    Closed,
+}
+
+/// Reads until the first packet is whole, or cannot become one.
+pub(super) async fn hear(shared: &Shared, stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let packet_bytes_max = shared.commons.limits().packet_bytes_max;
+    let mut bytes = Vec::new();
+    while !is_decided(&bytes, packet_bytes_max) {
+        stream.readable().await?;
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(bytes.len().max(BUFFER_BYTES));
+        }
+        match stream.try_read_buf(&mut bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
+fn is_decided(bytes: &[u8], packet_bytes_max: u32) -> bool {
+    let other = bytes.first().is_some_and(|&first| first != CONNECT);
+    other || !matches!(Frame::split(bytes, packet_bytes_max), Ok(None))
+}
+
+/// Decides who comes in.
+pub(super) fn judge(shared: &Shared, heard: io::Result<Vec<u8>>, peer: SocketAddr) -> Greeting {
+    let Ok(mut bytes) = heard else {
+        return Greeting::Closed;
+    };
+    if bytes.first() != Some(&CONNECT) {
+        let error = format!("the first packet is no CONNECT: {}", guess(&bytes));
+        return Greeting::Malformed { error, connack: Vec::new() };
+    }
+    let limits = shared.commons.limits();
+    let frame = match Frame::split(&bytes, limits.packet_bytes_max) {
+        Ok(Some(frame)) => frame,
+        Ok(None) => return Greeting::Closed,
+        Err(error) => return malformed(error, &[]),
+    };
+    let connect = match decode(frame, Version::V5) {
+        Ok(Packet::Connect(connect)) => connect,
+        Ok(_) => return Greeting::Closed, // The first byte says CONNECT.
+        Err(error) => return malformed(error, frame.body),
+    };
+    match admission(shared, &connect, peer) {
+        Ok(admission) => {
+            let len = frame.len;
+            bytes.drain(..len);
+            bytes.shrink_to_fit();
+            Greeting::Admitted { admission: Box::new(admission), rest: bytes }
+        }
+        Err(refusal) => Greeting::Refused {
+            refusal,
+            client_id: connect.client_id.into(),
+            connack: refusal.connack(connect.version),
+        },
+    }
+}
+
+fn admission(
+    shared: &Shared,
+    connect: &Connect<'_>,
+    peer: SocketAddr,
+) -> Result<Admission, Refusal> {
+    let live = shared.live();
+    if shared.is_stopping() {
+        return Err(Refusal::ServerShuttingDown);
+    }
+    if !live.anonymous.admits(peer.ip()) {
+        return Err(Refusal::NotAuthorized);
+    }
+    // This connection is counted already.
+    if shared.connections() > live.connections_max {
+        return Err(Refusal::TooManyConnections);
+    }
+    let assigned = || shared.chance.client_id();
+    Admission::new(connect, peer, &shared.commons.limits(), assigned)
+}
+
+/// A CONNECT that cannot be read: told to whoever understands the answer.
+fn malformed(error: DecodeError, body: &[u8]) -> Greeting {
+    let connack = if let DecodeError::UnsupportedProtocolVersion { level } = error {
+        // 5.0 and what may come after it; before, the return code 1 `[MQTT-3.1.2-2]`.
+        let version = if level > 5 { Version::V5 } else { Version::V311 };
+        Refusal::UnsupportedProtocolVersion.connack(version)
+    } else if body.starts_with(b"\0\x04MQTT\x05") {
+        connack(error)
+    } else {
+        Vec::new()
+    };
+    Greeting::Malformed { error: error.to_string(), connack }
+}
+
+fn connack(error: DecodeError) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let connack =
+        Connack { session_present: false, reason: error.reason(), properties: Properties::EMPTY };
+    encode(&Packet::Connack(connack), Version::V5, &mut bytes);
+    bytes
+}
+
+/// What else may be knocking here.
+fn guess(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0x16, 3, ..] => "it looks like TLS, and this listener speaks plain MQTT",
+        [b'G', b'E', b'T', b' ', ..] => {
+            "it looks like HTTP or WebSocket, and this listener speaks plain MQTT"
+        }
+        [b'P', b'R', b'O', b'X', b'Y', b' ', ..] | [0x0d, 0x0a, 0x0d, 0x0a, ..] => {
+            "it looks like the PROXY protocol, which this listener does not speak"
+        }
+        _ => "it is not MQTT, or the client is out of step",
+    }
+}

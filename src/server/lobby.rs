@@ -1,0 +1,144 @@
+//! Where connections wait until they have said who they are.
+//!
+//! It runs on a small runtime of its own, as this is the part that waits: for connections, for
+//! their first packet, for farewells. Whoever is let in leaves it for its home shard and never
+//! comes back, except to be told goodbye. Bounded: so many connections at once, each for so long.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::arrival::Arrival;
+use super::errands::Errands;
+use super::gate::{Gate, Seat};
+use super::greeting::{self, Greeting};
+use super::linger::say_and_close;
+use super::shared::Shared;
+use super::throttle::Throttle;
+use crate::broker::Refusal;
+use crate::transport::Stream;
+
+/// When the process has no descriptor left, trying again at once would only burn the processor.
+const BACK_OFF: Duration = Duration::from_millis(200);
+
+/// Accepts connections until the task is aborted.
+pub(super) async fn accept(shared: Arc<Shared>, gate: Arc<Gate>, listener: TcpListener) {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                accept_failed(&shared, &gate, &error).await;
+                continue;
+            }
+        };
+        let seat = Seat::take(&gate);
+        // With the lobby full this one waits here, and the next ones in the kernel.
+        let Ok(room) = Arc::clone(&shared.connecting).acquire_owned().await else {
+            return;
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            welcome(&shared, stream, peer, seat).await;
+            drop(room);
+        });
+    }
+}
+
+async fn accept_failed(shared: &Shared, gate: &Gate, error: &io::Error) {
+    count(&shared.counts.accept_errors);
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+        return; // The peer has changed its mind.
+    }
+    if let Some(left_out) = shared.throttles.accept.admit() {
+        let address = gate.address();
+        tracing::error!(target: "mqttd", %address, %error, left_out, "connections cannot be \
+            accepted; new ones wait. With \"Too many open files\" raise the limit on open files \
+            (LimitNOFILE= of the service, ulimit -n) above [limits] connections_max");
+    }
+    sleep(BACK_OFF).await;
+}
+
+/// Hears a client out, and lets it in or not.
+async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    let wait = Duration::from_secs(shared.live().connect_timeout_secs);
+    let heard = timeout(wait, greeting::hear(shared, &stream)).await;
+    let greeting = match heard {
+        Ok(bytes) => greeting::judge(shared, bytes, peer),
+        Err(_) => Greeting::Timeout,
+    };
+    match greeting {
+        Greeting::Admitted { admission, rest } => {
+            let Ok(socket) = stream.into_std() else { return };
+            let home = shared.commons.home(&admission.client_id);
+            let stream = Stream::new(socket);
+            shared.cells[home].post(Arrival { admission: *admission, stream, rest, seat });
+            let mut errands = Errands::default();
+            errands.visit(home);
+            errands.run(shared);
+        }
+        Greeting::Refused { refusal, client_id, connack } => {
+            seat.count_refused();
+            tell_refused(shared, refusal, &client_id, peer);
+            say_and_close(stream, &connack).await;
+        }
+        Greeting::Malformed { error, connack } => {
+            seat.count_refused();
+            count(&shared.counts.malformed);
+            tell_turned_away(&shared.throttles.turned_away, peer, &error);
+            say_and_close(stream, &connack).await;
+        }
+        Greeting::Timeout => {
+            seat.count_refused();
+            count(&shared.counts.timeout);
+            let why = "no complete CONNECT came in time ([limits] connect_timeout_secs)";
+            tell_turned_away(&shared.throttles.turned_away, peer, why);
+        }
+        // Port scanners and health checks: counted, not worth a line.
+        Greeting::Closed => count(&shared.counts.closed),
+    }
+}
+
+fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: SocketAddr) {
+    let (counter, throttle) = match refusal {
+        Refusal::NotAuthorized => {
+            count(&shared.counts.not_authorized);
+            if let Some(left_out) = shared.throttles.anonymous.admit() {
+                tracing::warn!(target: "mqttd", client_id, %peer, left_out, "client refused: \
+                    without credentials only clients from private networks may connect; to let \
+                    everybody in, set anonymous = \"always\" in mqttd.toml");
+            }
+            return;
+        }
+        Refusal::TooManyConnections => {
+            (&shared.counts.connections_max, &shared.throttles.connections_max)
+        }
+        Refusal::ClientIdentifierNotValid
+        | Refusal::WillTopicInvalid
+        | Refusal::BadAuthenticationMethod
+        | Refusal::TooManySessions
+        | Refusal::ServerShuttingDown
+        | Refusal::UnsupportedProtocolVersion => {
+            (&shared.counts.other_refusal, &shared.throttles.turned_away)
+        }
+    };
+    count(counter);
+    if let Some(left_out) = throttle.admit() {
+        tracing::warn!(target: "mqttd", client_id, %peer, reason = %refusal, left_out,
+            "client refused");
+    }
+}
+
+fn tell_turned_away(throttle: &Throttle, peer: SocketAddr, why: &str) {
+    if let Some(left_out) = throttle.admit() {
+        tracing::warn!(target: "mqttd", %peer, reason = why, left_out, "connection turned away");
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

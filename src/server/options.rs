@@ -1,0 +1,47 @@
+//! What a server is started with, and what can go wrong then.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::Anonymous;
+use crate::broker::Limits;
+
+/// How a server is to run. [`super::Server::reconfigure`] says which of it can change later.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Shards, each with a thread; 0 counts as 1.
+    pub shards: usize,
+    /// Addresses to listen on. An IPv6 address is for IPv6 only, so that `0.0.0.0` and `[::]` can
+    /// stand side by side.
+    pub tcp: Vec<SocketAddr>,
+    /// Bounds of the broker.
+    pub limits: Limits,
+    /// Who may come in without credentials.
+    pub anonymous: Anonymous,
+    /// Network connections at one time, those in the lobby included.
+    pub connections_max: u64,
+    /// From `accept` to the last byte of CONNECT, seconds.
+    pub connect_timeout_secs: u64,
+    /// Connections that have not sent their CONNECT yet; further ones wait in the kernel's
+    /// backlog.
+    pub connecting_max: usize,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be opened.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A thread, or what one waits with, could not be made.
+    #[error("cannot start the threads of the server: {0}")]
+    Threads(#[source] io::Error),
+    /// The machine's source of randomness could not be opened.
+    #[error("cannot open /dev/urandom: {0}")]
+    Chance(#[source] io::Error),
+}

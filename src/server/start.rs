@@ -1,0 +1,111 @@
+//! Starting: listeners first, then threads, then the first `accept`.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use mio::Poll;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use super::cell::Cell;
+use super::chance::Chance;
+use super::gate::{self, Gate};
+use super::shared::{Parts, Shared};
+use super::{Inherited, Options, Server, StartError, lobby, shard, stop};
+use crate::broker::Commons;
+
+/// Threads of the lobby: it waits more than it works.
+const LOBBY_THREADS: usize = 2;
+
+/// What has to be ended when the server stops.
+#[derive(Debug)]
+pub(super) struct Threads {
+    pub(super) lobby: Runtime,
+    pub(super) accepting: Vec<JoinHandle<()>>,
+    /// Says "disconnected" when the last shard's thread has ended.
+    pub(super) shards_ended: Receiver<()>,
+}
+
+pub(super) fn start(options: &Options, inherited: Inherited) -> Result<Server, StartError> {
+    let gates = gate::open_all(options, inherited)?;
+    let chance = Chance::open().map_err(StartError::Chance)?;
+    let seed = chance.seed().map_err(StartError::Chance)?;
+    let shards = options.shards.clamp(1, usize::from(u16::MAX));
+    let commons = Commons::new(shards, options.limits.clone(), seed);
+    let (cells, polls) = cells(&commons).map_err(StartError::Threads)?;
+    let lobby = runtime().map_err(StartError::Threads)?;
+    let handle = lobby.handle().clone();
+    let parts = Parts { cells, commons, chance, gates, lobby: handle };
+    let shared = Arc::new(Shared::new(options, parts));
+    let (alive, shards_ended) = mpsc::channel();
+    let threads = Threads { lobby, accepting: Vec::new(), shards_ended };
+    let threads = Arc::new(Mutex::new(Some(threads)));
+    let server = Server { shared, threads };
+    let started = spawn_shards(&server.shared, polls, &alive).map_err(StartError::Threads);
+    drop(alive);
+    let started = started.and_then(|()| accept_all(&server));
+    if let Err(error) = started {
+        stop::stop(&server, Duration::ZERO, || ());
+        return Err(error);
+    }
+    Ok(server)
+}
+
+fn cells(commons: &Arc<Commons>) -> io::Result<(Vec<Cell>, Vec<Poll>)> {
+    let mut cells = Vec::new();
+    let mut polls = Vec::new();
+    for number in 0..u16::try_from(commons.shards()).unwrap_or(u16::MAX) {
+        let poll = Poll::new()?;
+        cells.push(Cell::new(number, Arc::clone(commons), &poll)?);
+        polls.push(poll);
+    }
+    Ok((cells, polls))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(LOBBY_THREADS)
+        .thread_name("mqttd-lobby")
+        .enable_all()
+        .build()
+}
+
+fn spawn_shards(
+    shared: &Arc<Shared>,
+    polls: Vec<Poll>,
+    alive: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    for (number, poll) in polls.into_iter().enumerate() {
+        let shared = Arc::clone(shared);
+        let alive = alive.clone();
+        thread::Builder::new().name(format!("mqttd-shard-{number}")).spawn(move || {
+            shard::run(&shared, number, poll);
+            drop(alive);
+        })?;
+    }
+    Ok(())
+}
+
+fn accept_all(server: &Server) -> Result<(), StartError> {
+    let mut threads = stop::lock(&server.threads);
+    let Some(threads) = threads.as_mut() else { return Ok(()) };
+    let _inside = threads.lobby.enter();
+    for gate in &server.shared.gates {
+        let address = gate.address();
+        let failed = |source| StartError::Listen { address, source };
+        let listener = listener(gate).map_err(failed)?;
+        let shared = Arc::clone(&server.shared);
+        let accepting = lobby::accept(shared, Arc::clone(gate), listener);
+        threads.accepting.push(threads.lobby.spawn(accepting));
+    }
+    Ok(())
+}
+
+fn listener(gate: &Gate) -> io::Result<TcpListener> {
+    let socket = gate.socket().unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))?;
+    TcpListener::from_std(socket)
+}
