@@ -120,7 +120,7 @@ fn admission(
 
 /// A CONNECT that cannot be read: told to whoever understands the answer.
 fn malformed(error: DecodeError, body: &[u8]) -> Greeting {
-    let connack = if let DecodeError::UnsupportedProtocolVersion { level } = error {
+    let connack = if let DecodeError::ProtocolVersionUnsupported { level } = error {
         // 5.0 and what may come after it; before, the return code 1 `[MQTT-3.1.2-2]`.
         let version = if level > 5 { Version::V5 } else { Version::V311 };
         Refusal::UnsupportedProtocolVersion.connack(version)
