@@ -11,6 +11,7 @@ use interprocess::local_socket::tokio::Stream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::crowd::Seat;
@@ -28,6 +29,8 @@ pub(super) struct Conversation {
     pub(super) stream: Stream,
     pub(super) answers: Arc<dyn Answers>,
     pub(super) seat: Seat,
+    /// Tells when the seat is needed for another, until the first request.
+    pub(super) told: oneshot::Receiver<()>,
     /// Bytes read and not yet used.
     pub(super) read: Vec<u8>,
 }
@@ -53,9 +56,8 @@ impl Conversation {
     }
 
     async fn converse(&mut self) -> io::Result<()> {
-        let told = self.seat.idle();
         write(&mut self.stream, &frame::line(&hello())).await?;
-        let mut next = self.next_while_idle(told).await?;
+        let mut next = self.next_while_idle().await?;
         loop {
             self.seat.busy();
             let line = match next {
@@ -70,40 +72,17 @@ impl Conversation {
                 }
             };
             self.take(&line).await?;
-            let told = self.seat.idle();
-            next = self.next_while_idle(told).await?;
+            self.told = self.seat.idle();
+            next = self.next_while_idle().await?;
         }
     }
 
-    async fn next_while_idle(
-        &mut self,
-        told: tokio::sync::oneshot::Receiver<()>,
-    ) -> io::Result<Next> {
+    async fn next_while_idle(&mut self) -> io::Result<Next> {
+        let (limit, stream, read) =
+            (Duration::from_secs(IDLE_SECS_MAX), &mut self.stream, &mut self.read);
         tokio::select! {
-            _ = told => Ok(Next::Over),
-            next = timeout(Duration::from_secs(IDLE_SECS_MAX), self.next()) => {
-                next.unwrap_or(Ok(Next::Over))
-            }
-        }
-    }
-
-    /// The next line. Nothing is lost when this is dropped half-way.
-    async fn next(&mut self) -> io::Result<Next> {
-        loop {
-            if let Some(end) = self.read.iter().position(|&byte| byte == b'\n') {
-                let mut line: Vec<u8> = self.read.drain(..=end).collect();
-                line.pop();
-                if line.len() > REQUEST_BYTES_MAX {
-                    return Ok(Next::TooLong);
-                }
-                return Ok(Next::Line(line));
-            }
-            if self.read.len() > REQUEST_BYTES_MAX {
-                return Ok(Next::TooLong);
-            }
-            if self.stream.read_buf(&mut self.read).await? == 0 {
-                return Ok(Next::Over);
-            }
+            _ = &mut self.told => Ok(Next::Over),
+            next = timeout(limit, next(stream, read)) => next.unwrap_or(Ok(Next::Over)),
         }
     }
 
@@ -181,6 +160,24 @@ impl Conversation {
 
     async fn reply(&mut self, reply: &frame::Reply) -> io::Result<()> {
         write(&mut self.stream, &frame::line(reply)).await
+    }
+}
+
+/// The next line. Nothing is lost when this is dropped half-way.
+async fn next(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<Next> {
+    loop {
+        if let Some(end) = read.iter().position(|&byte| byte == b'\n') {
+            let mut line: Vec<u8> = read.drain(..=end).collect();
+            line.pop();
+            let fits = line.len() <= REQUEST_BYTES_MAX;
+            return Ok(if fits { Next::Line(line) } else { Next::TooLong });
+        }
+        if read.len() > REQUEST_BYTES_MAX {
+            return Ok(Next::TooLong);
+        }
+        if stream.read_buf(read).await? == 0 {
+            return Ok(Next::Over);
+        }
     }
 }
 

@@ -33,8 +33,9 @@ pub(super) struct Seat {
 }
 
 impl Crowd {
-    /// A seat for one more; `None` when everybody waits for an answer.
-    pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
+    /// A seat for one more, idle at first: the receiver tells when it is needed for another.
+    /// `None` when everybody waits for an answer.
+    pub(super) fn seat(self: &Arc<Self>) -> Option<(Seat, oneshot::Receiver<()>)> {
         let mut seats = self.lock();
         if seats.taken.len() >= CONNECTIONS_MAX {
             let (_, (number, leave)) = seats.idle.pop_first()?;
@@ -43,7 +44,10 @@ impl Crowd {
         }
         let number = seats.number();
         seats.taken.insert(number);
-        Some(Seat { crowd: Arc::clone(self), number, idle_since: None })
+        drop(seats);
+        let mut seat = Seat { crowd: Arc::clone(self), number, idle_since: None };
+        let told = seat.idle();
+        Some((seat, told))
     }
 
     fn lock(&self) -> MutexGuard<'_, Seats> {
@@ -65,6 +69,9 @@ impl Seat {
         let mut seats = self.crowd.lock();
         if let Some(since) = self.idle_since.take() {
             seats.idle.remove(&since);
+        }
+        if !seats.taken.contains(&self.number) {
+            return told; // given to another meanwhile: told at once, as `leave` is dropped
         }
         let since = seats.number();
         seats.idle.insert(since, (self.number, leave));
@@ -91,24 +98,49 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    fn full(crowd: &Arc<Crowd>) -> Vec<(Seat, oneshot::Receiver<()>)> {
+        (0..CONNECTIONS_MAX).map(|_| crowd.seat().unwrap()).collect()
+    }
+
     #[test]
     fn the_longest_idle_leaves_first_and_the_busy_stay() {
         let crowd = Arc::new(Crowd::default());
-        let mut seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| crowd.seat().unwrap()).collect();
+        let mut seats = full(&crowd);
+        seats.iter_mut().for_each(|(seat, _)| seat.busy());
         assert!(crowd.seat().is_none(), "all are busy");
-        let mut first = seats[7].idle();
-        let mut second = seats[3].idle();
-        let _seat = crowd.seat().unwrap();
+        let mut first = seats[7].0.idle();
+        let mut second = seats[3].0.idle();
+        let (mut new, _) = crowd.seat().unwrap();
+        new.busy();
         assert!(first.try_recv().is_ok());
         assert!(second.try_recv().is_err());
-        seats[3].busy();
+        seats[3].0.busy();
         assert!(crowd.seat().is_none());
+    }
+
+    #[test]
+    fn who_has_asked_nothing_yet_leaves_too() {
+        let crowd = Arc::new(Crowd::default());
+        let mut seats = full(&crowd);
+        let _newcomer = crowd.seat().unwrap();
+        assert!(seats[0].1.try_recv().is_ok());
+        assert!(seats[1].1.try_recv().is_err());
+    }
+
+    #[test]
+    fn who_was_sent_away_does_not_sit_down_again() {
+        let crowd = Arc::new(Crowd::default());
+        let mut seats = full(&crowd);
+        let _newcomer = crowd.seat().unwrap();
+        seats[0].0.busy(); // its request came at the same moment
+        assert_eq!(seats[0].0.idle().try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[test]
     fn a_seat_given_back_is_free() {
         let crowd = Arc::new(Crowd::default());
-        let mut seats: Vec<_> = (0..CONNECTIONS_MAX).map(|_| crowd.seat().unwrap()).collect();
+        let mut seats = full(&crowd);
+        seats.iter_mut().for_each(|(seat, _)| seat.busy());
         seats.pop();
         assert!(crowd.seat().is_some());
     }

@@ -66,9 +66,14 @@ async fn accept(listener: Listener, operators: Gid, answers: Arc<dyn Answers>) {
         let refusal = if !peer::is_operator(&stream, operators) {
             Problem::new("permission_denied", "only root and operators may do this")
                 .hint("operators are the members of the socket's group")
-        } else if let Some(seat) = crowd.seat() {
-            let conversation =
-                Conversation { stream, answers: Arc::clone(&answers), seat, read: Vec::new() };
+        } else if let Some((seat, told)) = crowd.seat() {
+            let conversation = Conversation {
+                stream,
+                answers: Arc::clone(&answers),
+                seat,
+                told,
+                read: Vec::new(),
+            };
             conversations.spawn(conversation.run());
             continue;
         } else {

@@ -8,6 +8,9 @@ use crate::cli::args::Globals;
 /// Verbs of the command that are the console's too; the nouns are all.
 const LEFT_OUT: [&str; 3] = ["start", "console", "foreground"];
 
+/// Where `exit` stands in the list.
+const LAST: usize = 1000;
+
 /// The console's commands.
 pub(super) fn tree() -> Command {
     let whole = crate::cli::command();
