@@ -16,8 +16,10 @@ pub(super) fn tree() -> Command {
     let whole = crate::cli::command();
     let verbs =
         whole.get_subcommands().filter(|verb| !LEFT_OUT.contains(&verb.get_name())).cloned();
-    let own =
-        [Command::new("exit").visible_alias("quit").about("Leave the console (as Ctrl-D does)")];
+    let own = [Command::new("exit")
+        .visible_alias("quit")
+        .display_order(LAST)
+        .about("Leave the console (as Ctrl-D does)")];
     let log = |log: Command| {
         log.subcommand(Command::new("off").about("Stop showing the log above the prompt"))
             .subcommand(Command::new("on").about("Show the log above the prompt again"))
