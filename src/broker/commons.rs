@@ -40,7 +40,7 @@ impl Commons {
         Arc::new(Self {
             shards: shards.max(1),
             hash_seed,
-            routes: RwLock::new(Routes::default()),
+            routes: RwLock::new(Routes::new(hash_seed)),
             routes_serial: AtomicU64::new(0),
             retained: RwLock::new(RetainedStore::default()),
             retained_bytes: AtomicU64::new(0),

@@ -26,7 +26,7 @@ enum Route {
 }
 
 /// The subscriptions of all sessions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routes {
     trie: Trie<Route>,
     subscriptions: usize,
@@ -100,6 +100,10 @@ impl Receiver {
 }
 
 impl Routes {
+    pub(super) fn new(hash_seed: u64) -> Self {
+        Self { trie: Trie::with_seed(hash_seed), subscriptions: 0 }
+    }
+
     /// Number of subscriptions.
     pub(super) const fn len(&self) -> usize {
         self.subscriptions

@@ -1,9 +1,10 @@
 //! Topic Names and Topic Filters: their rules, and the two trees that match one against the other.
 
+mod edges;
 mod filter;
 mod index;
 mod name;
-mod tree;
+mod nodes;
 mod trie;
 
 pub use filter::{TopicFilter, TopicFilterError};
