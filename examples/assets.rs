@@ -80,6 +80,9 @@ fn write_page(folder: &Path, command: &Command, is_top: bool) -> io::Result<()> 
     }
     let extra = command.get_after_long_help().map(ToString::to_string);
     text.extend(sections(&extra.unwrap_or_default()).bytes());
+    if is_top {
+        text.extend(error_codes().bytes());
+    }
     let more = if is_top {
         ".BR mqttd.toml (5),\n.BR systemctl (1),\n.BR journalctl (1)\n"
     } else {
@@ -87,6 +90,16 @@ fn write_page(folder: &Path, command: &Command, is_top: bool) -> io::Result<()> 
     };
     text.extend(format!(".fi\n.SH SEE ALSO\n{more}").bytes());
     fs::write(folder.join(format!("{name}.8")), text)
+}
+
+/// The stable codes of errors.
+fn error_codes() -> String {
+    let mut text = ".fi\n.SH ERROR CODES\nIn the object of\n.BR \\-\\-json ,\n".to_owned();
+    text.push_str(".I error.code\nis one of these:\n");
+    for (code, meaning) in mqttd::cli::CODES {
+        text.push_str(&format!(".TP\n.B {code}\n{meaning}\n"));
+    }
+    text
 }
 
 /// The options that every command takes stand in mqttd(8) alone.

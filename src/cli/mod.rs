@@ -6,6 +6,7 @@
 
 mod args;
 mod boot;
+mod codes;
 mod console;
 mod deadline;
 mod instance;
@@ -30,6 +31,7 @@ use report::{Report, Voice, complain};
 use verbs::Errand;
 
 pub use boot::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
+pub use codes::CODES;
 
 /// The whole command line as clap sees it: for parsing, man pages and completions.
 #[must_use]

@@ -7,10 +7,10 @@ use serde_json::{Map, json};
 use super::Errand;
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::Deadline;
-use crate::cli::instance::{Instance, look};
+use crate::cli::instance::Instance;
 use crate::cli::render;
-use crate::cli::report::Report;
-use crate::control::{Client, ConnectError};
+use crate::cli::report::{Report, Seen};
+use crate::control::{CallError, Client, ConnectError};
 
 /// Pause between two tries of `ping --wait`.
 const PAUSE_MS: u64 = 20;
@@ -19,7 +19,14 @@ const PAUSE_MS: u64 = 20;
 pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Failure> {
     let deadline = Deadline::after(Duration::from_secs(wait.unwrap_or(0)));
     loop {
-        let found = look(&errand.place, errand.answer_limit());
+        let found = if errand.voice.json {
+            errand.look()
+        } else {
+            match quick_ping(errand) {
+                Ok(()) => return Ok(Report::of(Seen::default(), "pong")),
+                Err(found) => found,
+            }
+        };
         let forbidden = matches!(found, Instance::Forbidden(_));
         match found.for_status() {
             Ok(mut alive) => {
@@ -33,6 +40,19 @@ pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Fai
                 deadline.wait(None, Some(Duration::from_millis(PAUSE_MS)));
             }
         }
+    }
+}
+
+/// Asks for nothing but the pong; what else there is, only when that fails.
+fn quick_ping(errand: &Errand<'_>) -> Result<(), Instance> {
+    match Client::connect(&errand.place.socket(), errand.answer_limit()) {
+        Ok(mut client) => match client.call("ping", Map::new()) {
+            Ok(_) => Ok(()),
+            Err(CallError::NoAnswer) => Err(Instance::Hung(None)),
+            Err(CallError::Problem(_) | CallError::Lost) => Err(errand.look()),
+        },
+        Err(ConnectError::NoAnswer) => Err(Instance::Hung(None)),
+        Err(_) => Err(errand.look()),
     }
 }
 
