@@ -207,6 +207,15 @@ fn versions_are_values() {
 }
 
 #[test]
+fn every_library_has_its_reason() {
+    let read = |file: &str| std::fs::read_to_string(source::root().join(file)).expect(file);
+    stands(
+        leftovers::unexplained(&read("Cargo.toml"), &read("docs/dependencies.md")),
+        "a library is code we answer for: its line says why it is here, and what replaces it",
+    );
+}
+
+#[test]
 fn nothing_is_left_over() {
     stands(
         leftovers::words(&leftovers::texts()),

@@ -71,6 +71,23 @@ pub(crate) fn words(texts: &[(String, String)]) -> Vec<Offence> {
     offences
 }
 
+/// Libraries of Cargo.toml that docs/dependencies.md does not name.
+pub(crate) fn unexplained(manifest: &str, explained: &str) -> Vec<Offence> {
+    let table: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
+    let mut offences = Vec::new();
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        let Some(libraries) = table.get(section).and_then(toml::Value::as_table) else { continue };
+        for library in libraries.keys() {
+            if !explained.contains(&format!("`{library}`")) {
+                let line = manifest.lines().position(|line| line.starts_with(library.as_str()));
+                let what = format!("`{library}` has no line in docs/dependencies.md");
+                offences.push(Offence::at("Cargo.toml", line.map_or(1, |line| line + 1), what));
+            }
+        }
+    }
+    offences
+}
+
 /// What a path of this machine begins with: the project's folder, the one around it, and the first
 /// folder below `/` when no other machine has it; the tools' folders of whoever builds.
 fn machine_paths(root: &Path) -> Vec<String> {
@@ -117,6 +134,13 @@ mod tests {
         assert_eq!(found(&format!("see {}", here.display())), 1);
         assert_eq!(found(concat!("~/.cargo/", "registry/src/x")), 1);
         assert_eq!(found("/etc/mqttd/mqttd.toml"), 0);
+    }
+
+    #[test]
+    fn a_library_without_a_reason_is_found() {
+        let manifest = "[dependencies]\nbytes = \"1\"\n[dev-dependencies]\nsyn = \"2\"\n";
+        assert_eq!(unexplained(manifest, "| `bytes` | why | what |").len(), 1);
+        assert!(unexplained(manifest, "`bytes` and `syn`").is_empty());
     }
 
     #[test]
