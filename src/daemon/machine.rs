@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::sysinfo::sysinfo;
 
 /// Least memory the broker allows itself.
@@ -38,8 +38,37 @@ fn cgroup_memory_bytes() -> Option<u64> {
     groups.filter_map(|group| limit(group.to_owned())).min()
 }
 
+/// Open files allowed now.
+pub(super) fn open_files_max() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
+/// Raises the limit of open files as far as this process may; where it may not, nothing changes.
+pub(super) fn raise_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Client connections in force: the smaller of what is configured and what is possible.
+pub(super) fn connections_in_force(configured: u64) -> u64 {
+    configured.min(connections_possible())
+}
+
 /// Client connections possible under the hard limit of open files.
 pub(super) fn connections_possible() -> u64 {
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard);
     files.saturating_sub(FILES_RESERVED).max(1)
+}
+
+/// Resident memory of this process.
+pub(super) fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| {
+        let value = line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?;
+        value.parse::<u64>().ok()
+    });
+    kib.unwrap_or(0) * 1024
 }

@@ -7,14 +7,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 use super::read::read;
 use super::{ConfigError, Loaded, Setting, check, keys};
 use crate::control::Place;
+use crate::daemon::owner;
 
 /// Largest file read; a thousand times what all keys need.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -131,49 +130,12 @@ impl Unread {
                 ("is not text in UTF-8".to_owned(), Some("save it as UTF-8".to_owned()))
             }
             Self::System(error) if error.kind() == ErrorKind::PermissionDenied => {
-                (format!("cannot be read: permission denied{}", owner(path)), permission_hint(path))
+                let whose = owner::describe(path);
+                let what = format!("cannot be read: permission denied ({whose})");
+                (what, Some(owner::remedy_to_read(path)))
             }
             Self::System(error) => (format!("cannot be read: {error}"), None),
         };
         ConfigError { file: path.to_owned(), place, key: None, what, hint }
     }
-}
-
-/// ` (owner root:root, mode 0600; this is user mqttd)`, or nothing where it cannot be seen.
-fn owner(path: &Path) -> String {
-    let me = user_name(geteuid());
-    let Ok(metadata) = fs::metadata(path) else {
-        return format!(" (this is user {me})");
-    };
-    let user = user_name(Uid::from_raw(metadata.uid()));
-    let group = group_name(Gid::from_raw(metadata.gid()));
-    let mode = metadata.mode() & 0o7777;
-    format!(" (owner {user}:{group}, mode {mode:04o}; this is user {me})")
-}
-
-/// The command that lets this user read.
-fn permission_hint(path: &Path) -> Option<String> {
-    let shown = path.display();
-    let me = user_name(geteuid());
-    let metadata = fs::metadata(path).ok();
-    Some(match metadata {
-        None => format!("`namei -l {shown}` shows which directory keeps {me} out"),
-        Some(metadata) if me == "mqttd" && metadata.uid() == 0 => {
-            format!("sudo chgrp mqttd {shown} && sudo chmod 0640 {shown}")
-        }
-        Some(_) if me == "mqttd" => {
-            format!("sudo chown root:mqttd {shown} && sudo chmod 0640 {shown}")
-        }
-        Some(_) => "run the command with sudo, or as a member of the file's group".to_owned(),
-    })
-}
-
-fn user_name(uid: Uid) -> String {
-    let user = User::from_uid(uid).ok().flatten();
-    user.map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-fn group_name(gid: Gid) -> String {
-    let group = Group::from_gid(gid).ok().flatten();
-    group.map_or_else(|| gid.to_string(), |group| group.name)
 }

@@ -121,7 +121,7 @@ pub(super) static KEYS: &[Key] = &[
         path: "limits.connecting_max",
         kind: Kind::Number(1, OPEN),
         default: "4096",
-        applies: Applies::OnReload,
+        applies: Applies::OnRestart,
         doc: "Connections at once that have not sent their CONNECT yet. High enough for all clients that come back after a restart, low enough that connections which never speak cost little.",
         put: |config, value| config.connecting_max = value.number(),
     },
@@ -208,7 +208,7 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::Word(LogTarget::WORDS),
         default: "\"auto\"",
         applies: Applies::OnRestart,
-        doc: "Where the log goes. \"auto\": to the journal under systemd, to stderr in the foreground, and from `mqttd start` without systemd to syslog, or to the file when there is no syslog or with --home.",
+        doc: "Where the log goes. \"auto\": to the journal under systemd, to stderr in the foreground, and from `mqttd start` without systemd to syslog, or to the file when there is no syslog or with --home. A broker started that way has no stderr: there, \"stderr\" means the file.",
         put: |config, value| config.log.target = LogTarget::of(value),
     },
     Key {

@@ -109,6 +109,9 @@ pub(super) fn meant(path: &str) -> Option<&'static str> {
     if let Some(key) = KEYS.iter().find(|key| key.name() == name) {
         return Some(key.path);
     }
+    if !section.is_empty() && SECTIONS.iter().any(|known| known.path == section) {
+        return None; // the table is right, and nothing in it is near
+    }
     let tables = SECTIONS.iter().map(|section| section.path);
     suggest::nearest(path, KEYS.iter().map(|key| key.path).chain(tables))
         .filter(|near| !near.is_empty())

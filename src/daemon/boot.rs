@@ -1,0 +1,115 @@
+//! What the command needs of this room: [`Boot`].
+
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::config::{self, Loaded};
+use super::detach::{Side, detach};
+use super::host::Wish;
+use super::life::{Preparation, Ready, live, prepare, prepare_here};
+use super::privilege::Account;
+use super::readiness::Readiness;
+use super::{Mode, failure, listen};
+use crate::cli::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
+use crate::control::Place;
+
+/// Boots brokers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Daemon;
+
+impl Boot for Daemon {
+    fn foreground(&self, place: &Place, options: &BootOptions) -> Result<(), Failure> {
+        let prepared = prepare_here(place, options)?;
+        live(prepared, Mode::Foreground, Readiness::unheard(), |_| {})
+    }
+
+    fn console(&self, place: &Place, options: &BootOptions) -> Result<Box<dyn Running>, Failure> {
+        let prepared = prepare_here(place, options)?;
+        let (told, outcome) = mpsc::channel();
+        let ready = told.clone();
+        let thread = std::thread::Builder::new().name("mqttd-main".to_owned()).spawn(move || {
+            let on_ready = move |running| {
+                let _ = ready.send(Ok(running));
+            };
+            if let Err(failure) = live(prepared, Mode::Console, Readiness::unheard(), on_ready) {
+                let _ = told.send(Err(failure));
+            }
+        });
+        let thread = thread.map_err(|error| failure::system("start a thread", &error))?;
+        let running = here(&outcome)?;
+        Ok(Box::new(InThisProcess { running, thread }))
+    }
+
+    fn spawn(
+        &self,
+        place: &Place,
+        options: &BootOptions,
+        wait: Duration,
+    ) -> Result<Spawned, Failure> {
+        let prepared = match prepare(place, options)? {
+            Preparation::Done(prepared) => *prepared,
+            Preparation::Held(pid) => return Ok(Spawned::AlreadyRunning { pid }),
+        };
+        match detach(&prepared.locks, wait)? {
+            Side::Command(pid) => Ok(Spawned::Started { pid }),
+            Side::Daemon(readiness) => {
+                let exit = match live(prepared, Mode::Daemon, readiness, |_| {}) {
+                    Ok(()) => Exit::Done,
+                    Err(failure) => failure.exit,
+                };
+                std::process::exit(exit as i32)
+            }
+        }
+    }
+
+    fn check_config(&self, place: &Place) -> Result<Checked, Failure> {
+        let loaded = load(place)?;
+        Ok(Checked {
+            files: loaded.files.iter().map(|file| file.display().to_string()).collect(),
+            warnings: config::warnings(&loaded, place),
+            dump: config::dump(&loaded),
+        })
+    }
+
+    fn diagnose(&self, place: &Place) -> Option<Failure> {
+        let tried = load(place).and_then(|loaded| {
+            Account::wanted(None, &loaded.config.user)?;
+            listen::try_out(&loaded.config.tcp, place)
+        });
+        tried.err()
+    }
+}
+
+fn load(place: &Place) -> Result<Loaded, Failure> {
+    config::load(place).map_err(|errors| failure::configuration(&errors))
+}
+
+/// How the start on the other thread went.
+fn here(outcome: &Receiver<Result<Ready, Failure>>) -> Result<Ready, Failure> {
+    outcome.recv().unwrap_or_else(|_| {
+        let message = "the broker ended before it was ready";
+        Err(Failure::new(Exit::Failed, "died", message))
+    })
+}
+
+/// A broker on other threads of this process.
+#[derive(Debug)]
+struct InThisProcess {
+    running: Ready,
+    thread: JoinHandle<()>,
+}
+
+impl Running for InThisProcess {
+    fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Failure> {
+        let _ = self.running.wishes.send(Wish::Stop); // it may have stopped by itself
+        self.thread.join().map_err(|_| {
+            Failure::new(Exit::Failed, "internal", "the broker's main thread failed")
+                .hint("its log says more")
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! Opening the ports: those kept by systemd, those that need root, and the words for those that
+//! cannot be had.
+
+use std::net::{SocketAddr, TcpListener};
+
+use super::failure;
+use super::systemd::Systemd;
+use crate::cli::Failure;
+use crate::control::Place;
+use crate::transport;
+
+/// Opens a listener on each address, or takes the one that systemd kept.
+pub(super) fn open(
+    addresses: &[SocketAddr],
+    place: &Place,
+    systemd: Systemd,
+) -> Result<Vec<TcpListener>, Failure> {
+    let mut kept = systemd.kept(addresses);
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let is_it = |listener: &TcpListener| listener.local_addr().ok() == Some(*address);
+        let listener = match kept.iter().position(is_it) {
+            Some(index) => kept.swap_remove(index),
+            None => transport::listen(*address)
+                .map_err(|error| failure::listen(*address, &error, place))?,
+        };
+        systemd.keep(&listener);
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Whether all ports could be opened now; they are closed again.
+pub(super) fn try_out(addresses: &[SocketAddr], place: &Place) -> Result<(), Failure> {
+    open(addresses, place, Systemd::from_environment(false)).map(drop)
+}

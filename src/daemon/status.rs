@@ -1,0 +1,29 @@
+//! One line about the broker, for `systemctl status`.
+
+use crate::server::Server;
+
+/// Turns counters into a rate.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    messages: u64,
+    ticks_ms: u64,
+}
+
+impl Rate {
+    /// Messages a second since the last call.
+    pub(super) fn messages_per_sec(&mut self, server: &Server, ticks_ms: u64) -> u64 {
+        let messages = server.stats().value("messages.received");
+        let elapsed_ms = ticks_ms.saturating_sub(self.ticks_ms).max(1);
+        let new = messages.saturating_sub(self.messages);
+        *self = Self { messages, ticks_ms };
+        new.saturating_mul(1000) / elapsed_ms
+    }
+}
+
+/// Where it listens and how many clients it has.
+pub(super) fn line(server: &Server) -> String {
+    let listeners = server.listeners();
+    let addresses: Vec<_> = listeners.iter().map(|l| l.address.to_string()).collect();
+    let clients = server.stats().value("clients.connected");
+    format!("Serving MQTT on {}; {clients} clients", addresses.join(", "))
+}
