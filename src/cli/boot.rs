@@ -55,7 +55,7 @@ pub trait Boot {
 }
 
 /// A broker that runs in this process.
-pub trait Running {
+pub trait Running: Send {
     /// Process id shown to the operator; this process.
     fn pid(&self) -> u32;
 

@@ -242,16 +242,21 @@ impl Alive {
 
     /// How an operator would say who runs it.
     pub(super) fn by(&self) -> String {
-        match self.about.managed_by.as_str() {
-            "daemon" => "started by hand".to_owned(),
-            "foreground" => "in the foreground of another terminal".to_owned(),
-            "console" => "in a console".to_owned(),
-            "container" => "as the container's first process".to_owned(),
-            other => match other.strip_prefix("systemd:") {
-                Some(unit) => format!("by systemd, {unit}"),
-                None => other.to_owned(),
-            },
-        }
+        manager(&self.about.managed_by)
+    }
+}
+
+/// `managed_by` in the words of an operator.
+pub(super) fn manager(managed_by: &str) -> String {
+    match managed_by {
+        "daemon" => "started by hand".to_owned(),
+        "foreground" => "in the foreground".to_owned(),
+        "console" => "in a console".to_owned(),
+        "container" => "the container's first process".to_owned(),
+        other => match other.strip_prefix("systemd:") {
+            Some(unit) => format!("managed by systemd ({unit})"),
+            None => other.to_owned(),
+        },
     }
 }
 

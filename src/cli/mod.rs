@@ -15,6 +15,7 @@ mod nouns;
 mod process;
 mod render;
 mod report;
+mod signals;
 mod systemd;
 mod table;
 mod verbs;

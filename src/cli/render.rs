@@ -5,6 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::instance::manager;
 use super::table::{Table, printable, terminal_width};
 use crate::admin::{Client, Listener, Reloaded, Retained, Status, Subscription};
 
@@ -65,7 +66,12 @@ fn status(status: Status) -> String {
     let mut rows = vec![
         (
             "process",
-            format!("pid {}, up {}, {}", about.pid, span(about.uptime_secs), about.managed_by),
+            format!(
+                "pid {}, up {}, {}",
+                about.pid,
+                span(about.uptime_secs),
+                manager(&about.managed_by)
+            ),
         ),
         (
             "configuration",

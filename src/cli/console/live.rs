@@ -9,8 +9,11 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
 use serde_json::Map;
 
+use super::Booted;
+use crate::cli::boot::Exit;
 use crate::cli::deadline::Deadline;
 use crate::cli::render::feed_line;
+use crate::cli::report::complain;
 use crate::control::{Client, Place};
 
 /// Pause between two tries to reach a daemon that went away.
@@ -27,12 +30,12 @@ impl Switch {
     }
 }
 
-/// Begins to show the log of the instance. With `ends`, the process ends when the broker does:
-/// for a broker in this process that something else stopped.
+/// Begins to show the log of the instance. When a broker of this process is stopped by something
+/// else than the prompt, this ends it and the process.
 pub(super) fn show(
     place: &Place,
     printer: impl ExternalPrinter + Send + 'static,
-    ends: bool,
+    booted: Option<Booted>,
 ) -> Switch {
     let switch = Switch(Arc::new(AtomicBool::new(true)));
     let live = Live {
@@ -42,7 +45,8 @@ pub(super) fn show(
         terminal: tcgetattr(std::io::stdin()).ok(),
     };
     // Without the thread there is no live log; everything else works.
-    let _ = std::thread::Builder::new().name("mqttd-log".to_owned()).spawn(move || live.run(ends));
+    let _ =
+        std::thread::Builder::new().name("mqttd-log".to_owned()).spawn(move || live.run(booted));
     switch
 }
 
@@ -55,7 +59,7 @@ struct Live<P> {
 }
 
 impl<P: ExternalPrinter> Live<P> {
-    fn run(mut self, ends: bool) {
+    fn run(mut self, booted: Option<Booted>) {
         let mut away = false;
         loop {
             let limit = Duration::from_secs(crate::cli::instance::ANSWER_SECS);
@@ -64,8 +68,8 @@ impl<P: ExternalPrinter> Live<P> {
                     self.print("mqttd is back");
                 }
                 self.follow(client);
-                if ends {
-                    self.end();
+                if let Some(booted) = booted {
+                    return self.end(&booted);
                 }
                 away = true;
                 self.print("mqttd has gone away");
@@ -88,12 +92,16 @@ impl<P: ExternalPrinter> Live<P> {
         let _ = self.printer.print(format!("{line}\n"));
     }
 
-    /// The broker of this process was stopped by something else: gives the terminal back as it was.
-    fn end(&mut self) -> ! {
-        self.print("the broker has stopped");
+    /// The broker of this process stops. When not the prompt has stopped it, the prompt still waits
+    /// for a line: gives the terminal back as it was and ends the process.
+    fn end(self, booted: &Booted) {
+        let Some(running) = booted.take() else { return };
+        let stopped = running.stop();
         if let Some(before) = &self.terminal {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, before);
         }
-        std::process::exit(0)
+        complain("\nmqttd: the broker has stopped\n");
+        let exit = stopped.err().map_or(Exit::Done, |failure| failure.exit);
+        std::process::exit(exit as i32)
     }
 }

@@ -10,16 +10,18 @@ mod words;
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{ArgMatches, FromArgMatches};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
 
-use super::args::Globals;
+use super::args::{BootArgs, Globals};
 use super::boot::{Exit, Failure, Running};
 use super::instance::Instance;
 use super::report::{Report, Voice, complain, print};
+use super::signals::Signals;
 use super::verbs::Errand;
 use complete::Tab;
 use live::Switch;
@@ -31,6 +33,7 @@ const HISTORY_LINES: usize = 1000;
 
 /// Joins the running broker or boots one, and takes lines until it is left.
 pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
+    let _signals = Signals::interrupt();
     let mut booted = None;
     let greeting = match errand.look() {
         Instance::Running(alive) => format!(
@@ -42,7 +45,7 @@ pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
         Instance::Dead | Instance::Stopped => {
             let running = errand.boot.console(&errand.place, &errand.options)?;
             let pid = running.pid();
-            booted = Some(running);
+            booted = Some(Booted::new(running));
             format!(
                 "mqttd {}, pid {pid}, booted by this console. Leaving (exit, Ctrl-D) stops it.",
                 env!("CARGO_PKG_VERSION")
@@ -56,7 +59,7 @@ pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
         }
     };
     let is_booted = booted.is_some();
-    let mut shell = Shell { errand, tree: tree::tree(), log: None, is_booted };
+    let mut shell = Shell { errand, tree: tree::tree(), log: None, booted: booted.clone() };
     let exit = if std::io::stdin().is_terminal() {
         shell.say(&format!("{greeting}\nhelp lists the commands; Tab completes them."));
         shell.prompt()?
@@ -74,9 +77,24 @@ fn unreachable() -> Failure {
     Failure::new(Exit::Failed, "unknown", "mqttd can not be reached")
 }
 
+/// The broker of this console. Whoever takes it stops it: the prompt that is left, or the live log
+/// when the broker was stopped by something else.
+#[derive(Clone)]
+struct Booted(Arc<Mutex<Option<Box<dyn Running>>>>);
+
+impl Booted {
+    fn new(running: Box<dyn Running>) -> Self {
+        Self(Arc::new(Mutex::new(Some(running))))
+    }
+
+    fn take(&self) -> Option<Box<dyn Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Stops the broker that was booted for the console.
-fn leave(booted: Option<Box<dyn Running>>, voice: Voice) -> Result<(), Failure> {
-    let Some(running) = booted else { return Ok(()) };
+fn leave(booted: Option<Booted>, voice: Voice) -> Result<(), Failure> {
+    let Some(running) = booted.and_then(|booted| booted.take()) else { return Ok(()) };
     if !voice.quiet {
         complain("mqttd: stopping the broker of this console\n");
     }
@@ -96,7 +114,7 @@ struct Shell<'e, 'b> {
     errand: &'e mut Errand<'b>,
     tree: clap::Command,
     log: Option<Switch>,
-    is_booted: bool,
+    booted: Option<Booted>,
 }
 
 impl Shell<'_, '_> {
@@ -121,7 +139,7 @@ impl Shell<'_, '_> {
             let _ = editor.load_history(path); // there may be none yet
         }
         if let Ok(printer) = editor.create_external_printer() {
-            self.log = Some(live::show(&self.errand.place, printer, self.is_booted));
+            self.log = Some(live::show(&self.errand.place, printer, self.booted.clone()));
         }
         loop {
             match editor.readline(PROMPT) {
@@ -188,8 +206,10 @@ impl Shell<'_, '_> {
                 }
                 Next::Line(Exit::Done)
             }
-            Some(("stop", _)) if self.is_booted => Next::Leave,
-            Some(("restart", _)) => Next::Line(self.restart()),
+            Some(("stop", _)) if self.booted.is_some() => Next::Leave,
+            Some(("restart", given)) => {
+                Next::Line(self.restart(BootArgs::from_arg_matches(given).unwrap_or_default()))
+            }
             _ => Next::Line(self.verb(&matches)),
         }
     }
@@ -213,8 +233,8 @@ impl Shell<'_, '_> {
     }
 
     /// Restarts from a process of its own: this one has threads, and must not fork.
-    fn restart(&self) -> Exit {
-        if self.is_booted {
+    fn restart(&self, given: BootArgs) -> Exit {
+        if self.booted.is_some() {
             complain("mqttd: this broker lives in the console: leave, and open another\n");
             return Exit::Failed;
         }
@@ -230,6 +250,9 @@ impl Shell<'_, '_> {
         }
         if self.errand.by_hand {
             command.arg("--no-systemd");
+        }
+        if let Some(user) = given.user {
+            command.arg("--user").arg(user);
         }
         match command.status() {
             Ok(status) => Exit::from_code(status.code()),

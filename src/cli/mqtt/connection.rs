@@ -8,10 +8,10 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::SessionWish;
-use super::signals::Signals;
 use crate::cli::args::{ConnectArgs, Protocol};
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::{Deadline, Woken};
+use crate::cli::signals::Signals;
 use crate::codec::{
     Connack, Connect, Disconnect, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf,
     Property, QoS, ReasonCode, Version, Will, decode, encode,

@@ -8,16 +8,15 @@ mod address;
 mod connection;
 mod message;
 mod publish;
-mod signals;
 mod subscribe;
 
 use std::path::Path;
 
 use super::args::ConnectArgs;
 use super::boot::{Exit, Failure};
+use super::signals::Signals;
 use super::verbs::Errand;
 use connection::Connection;
-use signals::Signals;
 
 pub(super) use publish::publish;
 pub(super) use subscribe::subscribe;

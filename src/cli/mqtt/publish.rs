@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use serde_json::json;
 
 use super::connection::{Came, Connection};
-use super::signals::Signals;
 use super::{SessionWish, connect};
 use crate::cli::args::PubArgs;
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::Deadline;
 use crate::cli::report::Report;
+use crate::cli::signals::Signals;
 use crate::cli::verbs::Errand;
 use crate::codec::{
     Acknowledge, Packet, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
@@ -33,7 +33,7 @@ pub(crate) fn publish(errand: &Errand<'_>, args: &PubArgs) -> Result<Report, Fai
     }
     let properties = properties(args)?;
     let payload = if args.lines { None } else { Some(payload(args)?) };
-    let connection = connect(errand, &args.connect, SessionWish::Fleeting, Signals::block())?;
+    let connection = connect(errand, &args.connect, SessionWish::Fleeting, Signals::leaving())?;
     let mut sender = Sender {
         qos: QoS::from_bits(args.qos).unwrap_or(QoS::AtMostOnce),
         args,

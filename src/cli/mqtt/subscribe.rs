@@ -5,12 +5,12 @@ use std::io;
 
 use super::connection::{Came, Connection};
 use super::message::{Look, object};
-use super::signals::Signals;
 use super::{SessionWish, connect};
 use crate::cli::args::SubArgs;
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::Deadline;
 use crate::cli::report::{Report, Voice, print_bytes};
+use crate::cli::signals::Signals;
 use crate::cli::verbs::Errand;
 use crate::codec::{
     Acknowledge, Packet, Properties, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
@@ -30,7 +30,7 @@ pub(crate) fn subscribe(errand: &Errand<'_>, args: &SubArgs) -> Result<Report, F
         }
     }
     let session = if args.keep_session { SessionWish::Kept } else { SessionWish::Fleeting };
-    let connection = connect(errand, &args.connect, session, Signals::block())?;
+    let connection = connect(errand, &args.connect, session, Signals::leaving())?;
     let mut receiver = Receiver {
         args,
         voice: errand.voice,

@@ -36,9 +36,21 @@ pub(crate) fn restart(errand: &Errand<'_>) -> Result<Report, Failure> {
         return Err(needs_root("restart"));
     }
     errand.boot.check_config(&errand.place)?;
+    would_start(errand)?;
     let stopped = stop(errand)?;
     let mut report = by_hand(errand)?;
     report.notes.splice(0..0, stopped.notes);
     report.notes.splice(0..0, note);
     Ok(report)
+}
+
+/// Whether the new one would start, as far as that is to be seen while the old one has the ports.
+fn would_start(errand: &Errand<'_>) -> Result<(), Failure> {
+    if errand.options.user.is_some() {
+        return Ok(()); // the diagnosis is about the configured user
+    }
+    match errand.boot.diagnose(&errand.place) {
+        Some(failure) if failure.problem.code != "address_in_use" => Err(failure),
+        _ => Ok(()),
+    }
 }

@@ -5,23 +5,35 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that ask to leave, kept from ending the process while this exists.
+/// Signals kept from ending the process while this exists.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub(super) struct Signals {
     descriptor: Option<SignalFd>,
     before: SigSet,
 }
 
 impl Signals {
-    /// From now on they are only seen here. To be called before there are other threads.
-    pub(crate) fn block() -> Self {
-        let mut leave = SigSet::empty();
-        leave.extend([Signal::SIGINT, Signal::SIGTERM]);
+    /// From now on what asks this process to leave is only seen here.
+    pub(super) fn leaving() -> Self {
+        Self::hold(&[Signal::SIGINT, Signal::SIGTERM])
+    }
+
+    /// Ctrl-C is for what runs at the prompt, not for the prompt. To be called before there are
+    /// other threads, which have it from this one.
+    pub(super) fn interrupt() -> Self {
+        Self::hold(&[Signal::SIGINT])
+    }
+
+    fn hold(signals: &[Signal]) -> Self {
+        let mut held = SigSet::empty();
+        held.extend(signals.iter().copied());
         let mut before = SigSet::empty();
-        let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&leave), Some(&mut before));
+        let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&held), Some(&mut before));
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let descriptor = blocked.and_then(|()| SignalFd::with_flags(&leave, flags)).ok();
-        Self { descriptor, before }
+        let descriptor = blocked.and_then(|()| SignalFd::with_flags(&held, flags)).ok();
+        let signals = Self { descriptor, before };
+        while signals.take() {} // of a time when nothing listened
+        signals
     }
 
     /// Readable once a signal came; `None` where the system gives no such descriptor.
