@@ -242,12 +242,12 @@ impl Alive {
 
     /// How an operator would say who runs it.
     pub(super) fn by(&self) -> String {
-        manager(&self.about.managed_by)
+        run_by(&self.about.managed_by)
     }
 }
 
 /// `managed_by` in the words of an operator.
-pub(super) fn manager(managed_by: &str) -> String {
+pub(super) fn run_by(managed_by: &str) -> String {
     match managed_by {
         "daemon" => "started by hand".to_owned(),
         "foreground" => "in the foreground".to_owned(),

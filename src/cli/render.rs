@@ -5,7 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::instance::manager;
+use super::instance::run_by;
 use super::table::{Table, printable, terminal_width};
 use crate::admin::{Client, Listener, Reloaded, Retained, Status, Subscription};
 
@@ -70,7 +70,7 @@ fn status(status: Status) -> String {
                 "pid {}, up {}, {}",
                 about.pid,
                 span(about.uptime_secs),
-                manager(&about.managed_by)
+                run_by(&about.managed_by)
             ),
         ),
         (

@@ -140,7 +140,7 @@ fn p46_a_socket_of_others_is_a_matter_of_permission() {
         assert!(ran.exits(4).err.contains("hint: "));
         home.run("ping").ok();
     } else {
-        std::fs::set_permissions(home.socket(), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(home.socket(), std::fs::Permissions::from_mode(0o0)).unwrap();
         home.run("status").exits(4);
         std::fs::set_permissions(home.socket(), std::fs::Permissions::from_mode(0o600)).unwrap();
     }

@@ -11,12 +11,12 @@ use crate::bench::{Home, Ran, schema};
 /// Starts `sub` and returns when the broker has its subscription.
 fn subscribed(home: &Home, words: &str, filter: &str) -> Child {
     let child = home.piped(words);
-    loop {
+    let is_there = || {
         let ran = home.run(&format!("subscriptions list --filter {filter} --json"));
-        if ran.object()["result"].as_array().is_some_and(|rows| !rows.is_empty()) {
-            return child;
-        }
-    }
+        ran.object()["result"].as_array().is_some_and(|rows| !rows.is_empty())
+    };
+    while !is_there() {}
+    child
 }
 
 #[test]
