@@ -167,6 +167,7 @@ impl Commons {
     pub(super) fn retain(&self, message: Arc<Message>, now: Now) -> bool {
         let limits = self.limits();
         let mut store = write(&self.retained);
+        store.forget_expired(now.ticks_ms);
         let new = !store.contains(message.topic());
         let full = store.len() as u64 >= limits.retained_messages_max
             || self.memory_bytes() >= limits.memory_bytes_max;

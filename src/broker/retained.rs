@@ -1,5 +1,6 @@
 //! Retained messages: at most one a Topic Name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::RetainedView;
@@ -18,6 +19,8 @@ pub(super) struct Retained {
 pub(super) struct RetainedStore {
     index: Index<Retained>,
     bytes: u64,
+    /// When those expire that do, earliest first.
+    expiries: BTreeSet<(u64, Box<str>)>,
 }
 
 impl RetainedStore {
@@ -37,9 +40,12 @@ impl RetainedStore {
     /// Replaces the message of a topic `[MQTT-3.3.1-5]`.
     pub(super) fn store(&mut self, message: Arc<Message>, stored_unix_ms: u64) {
         self.bytes += message.weight();
+        if let Some(at_ms) = message.expires_ms() {
+            self.expiries.insert((at_ms, message.topic().into()));
+        }
         let retained = Retained { message: Arc::clone(&message), stored_unix_ms };
         if let Some(replaced) = self.index.insert(message.topic(), retained) {
-            self.bytes -= replaced.message.weight();
+            self.gone(&replaced.message, message.expires_ms());
         }
     }
 
@@ -47,9 +53,30 @@ impl RetainedStore {
     pub(super) fn forget(&mut self, topic: &str) -> bool {
         let removed = self.index.remove(topic);
         if let Some(removed) = &removed {
-            self.bytes -= removed.message.weight();
+            self.gone(&removed.message, None);
         }
         removed.is_some()
+    }
+
+    /// Forgets what has expired. Nobody gets an expired message in any case; this gives its memory
+    /// back, and is called where new messages come in.
+    pub(super) fn forget_expired(&mut self, ticks_ms: u64) {
+        while let Some((at_ms, _)) = self.expiries.first()
+            && *at_ms <= ticks_ms
+        {
+            let Some((_, topic)) = self.expiries.pop_first() else { return };
+            self.forget(&topic);
+        }
+    }
+
+    /// A message has left the index; `successor_ms` is when the one in its place expires.
+    fn gone(&mut self, message: &Message, successor_ms: Option<u64>) {
+        self.bytes -= message.weight();
+        if let Some(at_ms) = message.expires_ms()
+            && successor_ms != Some(at_ms)
+        {
+            self.expiries.remove(&(at_ms, message.topic().into()));
+        }
     }
 
     /// Those whose topic matches `filter` and which have not expired, in topic order.
@@ -74,5 +101,36 @@ impl Retained {
             stored_unix_ms: self.stored_unix_ms,
             expires_unix_ms: self.message.expires_ms().map(|at| at + unix_less_ticks_ms),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Properties, QoS};
+    use crate::session::Content;
+
+    fn message(topic: &str, expires_ms: Option<u64>) -> Arc<Message> {
+        let properties = Properties::EMPTY;
+        let content = Content { topic, properties, payload: b"x", expires_ms };
+        Arc::new(Message::new(&content, QoS::AtMostOnce))
+    }
+
+    #[test]
+    fn an_expired_message_gives_its_memory_back_and_a_newer_one_stays() {
+        let mut store = RetainedStore::default();
+        store.store(message("gone", Some(10)), 0);
+        store.store(message("renewed", Some(10)), 0);
+        store.store(message("renewed", Some(30)), 0);
+        store.store(message("same time", Some(10)), 0);
+        store.store(message("same time", Some(10)), 0);
+        store.store(message("for ever", None), 0);
+        store.forget_expired(20);
+        let topics: Vec<_> =
+            store.find("#", 20, 9).iter().map(|one| one.message.topic().to_owned()).collect();
+        assert_eq!(topics, ["for ever", "renewed"]);
+        assert_eq!(store.len(), 2);
+        assert!(store.forget("for ever") && store.forget("renewed"));
+        assert_eq!((store.bytes(), store.expiries.len()), (0, 0));
     }
 }
