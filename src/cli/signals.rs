@@ -18,8 +18,7 @@ impl Signals {
         Self::hold(&[Signal::SIGINT, Signal::SIGTERM])
     }
 
-    /// Ctrl-C is for what runs at the prompt, not for the prompt. To be called before there are
-    /// other threads, which have it from this one.
+    /// Ctrl-C is not for the threads begun while this exists.
     pub(super) fn interrupt() -> Self {
         Self::hold(&[Signal::SIGINT])
     }

@@ -1,6 +1,6 @@
 //! `pub` and `sub` against a real broker.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -150,4 +150,48 @@ fn a_reader_that_leaves_ends_sub_quietly() {
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+/// Connects a client that says nothing after CONNECT, and waits for CONNACK.
+fn connected(address: &str, client_id: &str) -> std::net::TcpStream {
+    use mqttd::codec::{Connect, Packet, Properties, Version, encode};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let connect = Packet::Connect(Box::new(Connect {
+        version: Version::V311,
+        bridge: false,
+        clean_start: true,
+        keep_alive_secs: 0,
+        properties: Properties::EMPTY,
+        client_id,
+        will: None,
+        username: None,
+        password: None,
+    }));
+    let mut bytes = Vec::new();
+    encode(&connect, Version::V311, &mut bytes);
+    stream.write_all(&bytes).unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    stream
+}
+
+#[test]
+fn a_list_over_all_shards_is_whole_and_in_order() {
+    let home = Home::new();
+    home.configure("[server]\nshards = 3");
+    home.start();
+    let (_, object) = home.json("listeners");
+    let address = object["result"][0]["address"].as_str().unwrap();
+    let mut expected: Vec<_> = (0..1000).map(|number| format!("c{number}")).collect();
+    let _crowd: Vec<_> = expected.iter().map(|id| connected(address, id)).collect();
+    expected.sort();
+    let (_, object) = home.json("clients");
+    let rows = object["result"].as_array().unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row["client_id"].as_str().unwrap()).collect();
+    assert_eq!(found, expected);
+    let (_, object) = home.json("clients list --filter C99 --limit 5");
+    let rows = object["result"].as_array().unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row["client_id"].as_str().unwrap()).collect();
+    assert_eq!(found, ["c99", "c990", "c991", "c992", "c993"]);
+    let (_, object) = home.json("status");
+    assert_eq!(object["result"]["clients_connected"], 1000);
 }

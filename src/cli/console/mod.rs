@@ -33,7 +33,8 @@ const HISTORY_LINES: usize = 1000;
 
 /// Joins the running broker or boots one, and takes lines until it is left.
 pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
-    let _signals = Signals::interrupt();
+    // Threads begun from here on leave Ctrl-C to the commands of this one.
+    let threads = Signals::interrupt();
     let mut booted = None;
     let greeting = match errand.look() {
         Instance::Running(alive) => format!(
@@ -62,11 +63,12 @@ pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
     let mut shell = Shell { errand, tree: tree::tree(), log: None, booted: booted.clone() };
     let exit = if std::io::stdin().is_terminal() {
         shell.say(&format!("{greeting}\nhelp lists the commands; Tab completes them."));
-        shell.prompt()?
+        shell.prompt(threads)?
     } else {
         if is_booted {
             complain(&format!("{greeting}\n"));
         }
+        drop(threads);
         shell.script()
     };
     leave(booted, errand.voice)?;
@@ -119,7 +121,7 @@ struct Shell<'e, 'b> {
 
 impl Shell<'_, '_> {
     /// Lines from a person.
-    fn prompt(&mut self) -> Result<Exit, Failure> {
+    fn prompt(&mut self, threads: Signals) -> Result<Exit, Failure> {
         let failed = |error: ReadlineError| {
             let message = format!("no prompt on this terminal: {error}");
             Failure::new(Exit::Failed, "terminal", message)
@@ -141,6 +143,7 @@ impl Shell<'_, '_> {
         if let Ok(printer) = editor.create_external_printer() {
             self.log = Some(live::show(&self.errand.place, printer, self.booted.clone()));
         }
+        drop(threads);
         loop {
             match editor.readline(PROMPT) {
                 Ok(line) => {
@@ -204,6 +207,10 @@ impl Shell<'_, '_> {
                 if let Some(switch) = &self.log {
                     switch.set(log.subcommand_name() == Some("on"));
                 }
+                Next::Line(Exit::Done)
+            }
+            Some(("log", log)) if self.log.is_some() && log.subcommand_name() == Some("tail") => {
+                self.say("the log is shown above the prompt: log off, log on");
                 Next::Line(Exit::Done)
             }
             Some(("stop", _)) if self.booted.is_some() => Next::Leave,
