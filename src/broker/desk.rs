@@ -85,14 +85,16 @@ impl Desk {
             return;
         };
         let held_before = session.held_bytes();
+        let unsent_before = session.unsent_bytes();
         let refilled = session.refill(&self.bounds, &mut self.spare);
+        let grew = session.unsent_bytes() > unsent_before;
         self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
         for (total, sent) in self.counters.messages_sent.iter_mut().zip(refilled.sent) {
             *total += sent;
         }
         self.counters.dropped(DropReason::PacketTooLarge, refilled.too_large);
         self.counters.dropped(DropReason::Expired, refilled.expired);
-        if session.link.as_ref().is_some_and(|link| !link.outbox.is_empty()) {
+        if grew {
             self.mark_dirty(slot);
         }
     }

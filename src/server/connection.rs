@@ -182,7 +182,8 @@ impl Hall {
         let Some(socket) = self.sockets.at(slot) else { return };
         let id = ConnectionId { slot, serial: socket.serial };
         if socket.blocked {
-            return;
+            // What piles up meanwhile counts against the memory budget.
+            return self.shard.flushed(id, now);
         }
         let Some(outbox) = self.shard.outbox(id) else { return };
         let unsent = outbox.unsent();

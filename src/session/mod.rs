@@ -111,6 +111,12 @@ impl Session {
         self.queue.bytes() + self.inflight.bytes()
     }
 
+    /// Bytes in its outbox.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.link.as_ref().map_or(0, |link| link.outbox.len())
+    }
+
     /// Whether it outlives its connection.
     #[must_use]
     pub const fn outlives_connection(&self) -> bool {
