@@ -76,12 +76,14 @@ pub(super) fn judge(shared: &Shared, heard: io::Result<Vec<u8>>, peer: SocketAdd
     let frame = match Frame::split(&bytes, limits.packet_bytes_max) {
         Ok(Some(frame)) => frame,
         Ok(None) => return Greeting::Closed,
-        Err(error) => return malformed(error, &[]),
+        Err(error) => {
+            return Greeting::Malformed { error: error.to_string(), connack: Vec::new() };
+        }
     };
     let connect = match decode(frame, Version::V5) {
         Ok(Packet::Connect(connect)) => connect,
         Ok(_) => return Greeting::Closed, // The first byte says CONNECT.
-        Err(error) => return malformed(error, frame.body),
+        Err(error) => return malformed(error, frame),
     };
     match admission(shared, &connect, peer) {
         Ok(admission) => {
@@ -119,25 +121,17 @@ fn admission(
 }
 
 /// A CONNECT that cannot be read: told to whoever understands the answer.
-fn malformed(error: DecodeError, body: &[u8]) -> Greeting {
-    let connack = if let DecodeError::ProtocolVersionUnsupported { level } = error {
-        // 5.0 and what may come after it; before, the return code 1 `[MQTT-3.1.2-2]`.
-        let version = if level > 5 { Version::V5 } else { Version::V311 };
-        Refusal::UnsupportedProtocolVersion.connack(version)
-    } else if body.starts_with(b"\0\x04MQTT\x05") {
-        connack(error)
-    } else {
-        Vec::new()
-    };
+fn malformed(error: DecodeError, frame: Frame<'_>) -> Greeting {
+    let mut connack = Vec::new();
+    if let Some(version) = Connect::refusal_version(frame, error) {
+        let refused = Connack {
+            session_present: false,
+            reason: error.reason(),
+            properties: Properties::EMPTY,
+        };
+        encode(&Packet::Connack(refused), version, &mut connack);
+    }
     Greeting::Malformed { error: error.to_string(), connack }
-}
-
-fn connack(error: DecodeError) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let connack =
-        Connack { session_present: false, reason: error.reason(), properties: Properties::EMPTY };
-    encode(&Packet::Connack(connack), Version::V5, &mut bytes);
-    bytes
 }
 
 /// What else may be knocking here.
