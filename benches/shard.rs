@@ -3,6 +3,8 @@
 //! `cargo bench --bench shard` prints nanoseconds a message; under `valgrind --tool=callgrind` the
 //! instruction counts repeat exactly, whatever else the machine does.
 
+#![expect(clippy::print_stdout, reason = "what it prints is its result")]
+
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -133,6 +133,7 @@ fn serve_all(
 ) -> Result<Running, Failure> {
     let Prepared { place, loaded, account, mut locks } = prepared;
     let now = Clock::now();
+    let to_keep: Vec<_> = listeners.iter().filter_map(|it| it.try_clone().ok()).collect();
     let server = start_server(&loaded, listeners, &place)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -162,6 +163,8 @@ fn serve_all(
     locks.sign().map_err(|error| failure::with_file("write", &place.lock(), &error))?;
     write_pid_file(place)?;
     tell_start(&instance);
+    // Not before: after a start that failed, clients would wait at a port that nobody serves.
+    to_keep.iter().for_each(|listener| systemd.keep(listener));
     instance.systemd.ready(&status::line(&instance.server));
     Ok(Running { instance, serving, runtime, wishes, watch, _locks: locks })
 }

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use super::failure;
+use super::holder::port_holder;
 use super::systemd::Systemd;
 use crate::cli::Failure;
 use crate::control::Place;
@@ -24,13 +25,25 @@ pub(super) fn open(
             None => transport::listen(*address)
                 .map_err(|error| failure::listen(*address, &error, place))?,
         };
-        systemd.keep(&listener);
         listeners.push(listener);
     }
     Ok(listeners)
 }
 
-/// Whether all ports could be opened now; they are closed again.
+/// Whether all ports could be opened now; they are closed again. A port that systemd keeps for the
+/// unit is one.
 pub(super) fn try_out(addresses: &[SocketAddr], place: &Place) -> Result<(), Failure> {
-    open(addresses, place, Systemd::from_environment(false)).map(drop)
+    let mut opened = Vec::new();
+    for address in addresses {
+        match transport::listen(*address) {
+            Ok(listener) => opened.push(listener),
+            Err(_) if is_kept(*address) => {}
+            Err(error) => return Err(failure::listen(*address, &error, place)),
+        }
+    }
+    Ok(())
+}
+
+fn is_kept(address: SocketAddr) -> bool {
+    port_holder(address).is_some_and(|(name, pid)| pid == 1 && name == "systemd")
 }
