@@ -3,7 +3,7 @@
 use super::admit::keep_alive_ms;
 use super::timers::{Purpose, Timer};
 use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
-use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version};
+use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version, encode};
 use crate::session::Violation;
 
 impl Shard {
@@ -102,6 +102,9 @@ impl Shard {
             && let Departure::Violation(violation) = departure
         {
             properties.push(Property::ReasonString(&violation.to_string()));
+        }
+        if !fits(reason, &properties, link.limits.packet_bytes_max) {
+            properties.clear();
         }
         let properties = properties.as_properties();
         self.desk.send(id.slot, &Packet::Disconnect(Disconnect { reason, properties }));
@@ -203,6 +206,14 @@ impl Shard {
             self.end_session(timer.slot);
         }
     }
+}
+
+/// Whether a DISCONNECT is within the client's Maximum Packet Size `[MQTT-3.14.2-3]`.
+fn fits(reason: ReasonCode, properties: &PropertiesBuf, packet_bytes_max: u32) -> bool {
+    let mut bytes = Vec::new();
+    let disconnect = Disconnect { reason, properties: properties.as_properties() };
+    encode(&Packet::Disconnect(disconnect), Version::V5, &mut bytes);
+    bytes.len() <= packet_bytes_max as usize
 }
 
 impl Departure {
