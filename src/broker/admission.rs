@@ -44,8 +44,9 @@ pub enum Refusal {
     /// No credentials, and the address is not one that needs none.
     #[error("not authorized")]
     NotAuthorized,
-    /// Before 5.0, a client without an identifier wants its session kept `[MQTT-3.1.3-8]`.
-    #[error("an empty client identifier with clean session 0")]
+    /// A client without an identifier wants its session kept before 5.0 (`[MQTT-3.1.3-8]` of
+    /// 3.1.1), or speaks 3.1, where each has one.
+    #[error("an empty client identifier, which this protocol version does not allow here")]
     ClientIdentifierNotValid,
     /// The Will Topic is no Topic Name.
     #[error("an invalid will topic")]
@@ -84,7 +85,12 @@ impl Admission {
         if properties.authentication_method().is_some() {
             return Err(Refusal::BadAuthenticationMethod);
         }
-        if connect.client_id.is_empty() && !connect.clean_start && version != Version::V5 {
+        let may_be_empty = match version {
+            Version::V31 => false,
+            Version::V311 => connect.clean_start,
+            Version::V5 => true,
+        };
+        if connect.client_id.is_empty() && !may_be_empty {
             return Err(Refusal::ClientIdentifierNotValid);
         }
         let will = connect.will.as_ref();
@@ -149,7 +155,8 @@ impl Refusal {
             Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
             Self::TooManySessions => ReasonCode::QuotaExceeded,
             Self::TooManyConnections => ReasonCode::ServerBusy,
-            Self::ServerShuttingDown => ReasonCode::ServerShuttingDown,
+            // 0x8B is DISCONNECT's alone `[MQTT-3.2.2-8]`.
+            Self::ServerShuttingDown => ReasonCode::ServerUnavailable,
             Self::UnsupportedProtocolVersion => ReasonCode::UnsupportedProtocolVersion,
         }
     }
