@@ -1,0 +1,103 @@
+//! A server with two shards, over sockets on the loopback interface.
+//!
+//! Everything waits on readiness: a read that gets nothing for ten seconds fails the test.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use mqttd::broker::Limits;
+use mqttd::codec::{Frame, PACKET_BYTES_MAX};
+use mqttd::server::{Anonymous, Inherited, Options, Server};
+
+use super::Wire;
+
+pub(super) struct Socket {
+    server: Server,
+    address: SocketAddr,
+    connections: Vec<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    heard: Vec<u8>,
+}
+
+impl Socket {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let options = Options {
+            shards: 2,
+            tcp: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            limits: limits.clone(),
+            anonymous: Anonymous::Private,
+            connections_max: 1000,
+            connect_timeout_secs: 10,
+            connecting_max: 100,
+        };
+        let server = Server::start(options, Inherited::new()).expect("a server");
+        let address = server.listeners()[0].address;
+        Self { server, address, connections: Vec::new() }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.server.stop(Duration::from_secs(5), || ());
+    }
+}
+
+impl Connection {
+    /// Reads more; `false` at the end.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => {
+                self.heard.extend_from_slice(&buffer[..count]);
+                count > 0
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("nothing comes: {error}"),
+        }
+    }
+
+    fn packet_len(&self) -> Option<usize> {
+        let frame = Frame::split(&self.heard, PACKET_BYTES_MAX);
+        frame.expect("a broker that speaks MQTT").map(|frame| frame.len)
+    }
+}
+
+impl Wire for Socket {
+    fn open(&mut self) {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a TCP socket");
+        self.connections.push(Connection { stream, heard: Vec::new() });
+    }
+
+    fn send(&mut self, connection: usize, bytes: &[u8]) {
+        // A server may have closed the connection already; what it said is still to be heard.
+        let _ = self.connections[connection].stream.write_all(bytes);
+    }
+
+    fn receive(&mut self, connection: usize) -> Option<Vec<u8>> {
+        let connection = &mut self.connections[connection];
+        loop {
+            if let Some(len) = connection.packet_len() {
+                return Some(connection.heard.drain(..len).collect());
+            }
+            if !connection.read() {
+                return None;
+            }
+        }
+    }
+
+    fn cut(&mut self, connection: usize) {
+        let connection = &mut self.connections[connection];
+        let _ = connection.stream.shutdown(Shutdown::Write);
+        while connection.read() {}
+    }
+
+    fn pass(&mut self, _ms: u64) {
+        panic!("a dialogue that needs time runs in memory alone");
+    }
+}

@@ -1,0 +1,225 @@
+//! Limits of both sides (sections 3.1.2.11, 3.2.2.3 and 4.9).
+
+use mqttd::broker::Limits;
+use mqttd::codec::{
+    Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
+};
+
+use crate::kit::packets::{
+    Hello, puback, publish, publish_1, publish_2, pubrec, pubrec_unmatched, pubrel,
+    subscribe_packet,
+};
+use crate::kit::{Broker, Client, both, both_with, limits};
+
+fn connect_with(broker: &mut Broker, client_id: &str, property: Property<'_>) -> Client {
+    let mut list = PropertiesBuf::default();
+    list.push(property);
+    let properties = list.as_properties();
+    broker.connect_as(&Hello { properties, ..Hello::new(Version::V5, client_id) }).0
+}
+
+/// `[MQTT-3.2.2-15]`
+#[test]
+fn a_packet_above_the_maximum_ends_the_connection() {
+    both_with(&Limits { packet_bytes_max: 100, ..limits() }, |broker| {
+        for version in [Version::V31, Version::V311, Version::V5] {
+            let client = broker.connect(version, "a");
+            let extra = usize::from(version == Version::V5);
+            broker.send(client, &Packet::Publish(publish("a", &[0; 95][extra..])));
+            broker.expect_silence(client);
+            // Told from its first bytes.
+            broker.send_bytes(client, b"\x30\xff\xff\xff\x7f");
+            broker.expect_disconnected(client, ReasonCode::PacketTooLarge);
+        }
+    });
+}
+
+/// `[MQTT-3.1.2-24]` `[MQTT-3.1.2-25]`
+#[test]
+fn a_packet_above_the_clients_maximum_is_not_sent() {
+    both(|broker| {
+        let client = connect_with(broker, "a", Property::MaximumPacketSize(30));
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        let publisher = broker.connect(Version::V5, "publisher");
+        let small = [1; 20];
+        for (payload, packet_id) in [(&small[..], 1), (&[2; 50], 2), (&small, 3)] {
+            broker.send(publisher, &Packet::Publish(publish_1(packet_id, "a", payload)));
+            broker.expect(publisher, &puback(packet_id));
+        }
+        for _ in 0..2 {
+            let packet_id = broker.expect_publish(client, &publish_1(0, "a", &small));
+            broker.send(client, &puback(packet_id));
+        }
+        broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-3.14.2-3]`: rather no reason string than a packet that is too large.
+#[test]
+fn a_reason_string_that_does_not_fit_is_left_out() {
+    both(|broker| {
+        let client = connect_with(broker, "a", Property::MaximumPacketSize(10));
+        broker.send_bytes(client, b"\x00\x00");
+        broker.hear(client, |packet| {
+            let Packet::Disconnect(disconnect) = packet else { panic!("{packet:?}") };
+            assert_eq!(disconnect.reason, ReasonCode::MalformedPacket);
+            assert!(disconnect.properties.is_empty(), "{disconnect:?}");
+        });
+        broker.expect_closed(client);
+    });
+}
+
+/// `[MQTT-3.3.4-9]` `[MQTT-4.9.0-1]` `[MQTT-4.9.0-2]` `[MQTT-4.9.0-3]` `[MQTT-3.3.4-10]`
+#[test]
+fn no_more_is_in_flight_than_the_client_takes() {
+    both(|broker| {
+        let client = connect_with(broker, "a", Property::ReceiveMaximum(2));
+        broker.subscribe(client, &[("a", QoS::ExactlyOnce), ("b", QoS::AtMostOnce)]);
+        let publisher = broker.connect(Version::V311, "publisher");
+        for packet_id in 1..=4 {
+            broker.send(publisher, &Packet::Publish(publish_1(packet_id, "a", b"x")));
+            broker.expect(publisher, &puback(packet_id));
+        }
+        let first = broker.expect_publish(client, &publish_1(0, "a", b"x"));
+        let second = broker.expect_publish(client, &publish_1(0, "a", b"x"));
+        assert_ne!(first, second);
+        // QoS 0 and answers go on.
+        broker.send(publisher, &Packet::Publish(publish("b", b"y")));
+        broker.expect_publish(client, &publish("b", b"y"));
+        broker.expect_silence(client);
+        broker.send(client, &puback(second));
+        broker.expect_publish(client, &publish_1(0, "a", b"x"));
+        broker.expect_silence(client);
+        broker.send(client, &puback(first));
+        broker.expect_publish(client, &publish_1(0, "a", b"x"));
+        broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-3.3.4-9]`: PUBREC makes no room, PUBCOMP does.
+#[test]
+fn a_qos_2_message_is_in_flight_until_its_pubcomp() {
+    both(|broker| {
+        let client = connect_with(broker, "a", Property::ReceiveMaximum(1));
+        broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
+        let publisher = broker.connect(Version::V311, "publisher");
+        for packet_id in 1..=2 {
+            broker.send(publisher, &Packet::Publish(publish_2(packet_id, "a", b"x")));
+            broker.expect(publisher, &pubrec(packet_id));
+        }
+        let packet_id = broker.expect_publish(client, &publish_2(0, "a", b"x"));
+        broker.send(client, &pubrec(packet_id));
+        broker.expect(client, &pubrel(packet_id));
+        broker.expect_silence(client);
+        broker.send(client, &crate::kit::packets::pubcomp(packet_id));
+        broker.expect_publish(client, &publish_2(0, "a", b"x"));
+    });
+}
+
+/// `[MQTT-3.3.4-7]`
+#[test]
+fn a_client_keeps_to_the_servers_receive_maximum() {
+    both_with(&Limits { receive_maximum: 2, ..limits() }, |broker| {
+        let client = broker.connect(Version::V5, "a");
+        for packet_id in 1..=2 {
+            broker.send(client, &Packet::Publish(publish_2(packet_id, "a", b"x")));
+            broker.expect(client, &pubrec_unmatched(Version::V5, packet_id));
+        }
+        broker.send(client, &Packet::Publish(publish_2(3, "a", b"x")));
+        broker.expect_disconnected(client, ReasonCode::ReceiveMaximumExceeded);
+    });
+}
+
+#[test]
+fn a_session_has_so_many_subscriptions() {
+    both_with(&Limits { subscriptions_max: 2, ..limits() }, |broker| {
+        for (version, refused) in
+            [(Version::V5, ReasonCode::QuotaExceeded.as_byte()), (Version::V311, 0x80)]
+        {
+            let client = broker.connect(version, "a");
+            let filters = ["a", "b", "c", "a"].map(|filter| (filter, QoS::AtMostOnce));
+            let bytes = subscribe_packet(version, 1, Properties::EMPTY, &filters);
+            broker.send_bytes(client, &bytes);
+            broker.expect_suback(client, 1, &[0, 0, refused, 0]);
+        }
+    });
+}
+
+#[test]
+fn topics_have_so_many_levels() {
+    both_with(&Limits { topic_levels_max: 3, ..limits() }, |broker| {
+        let client = broker.connect(Version::V5, "a");
+        broker.subscribe(client, &[("a/+/c", QoS::AtMostOnce)]);
+        let filters = [("a/b/c/d", QoS::AtMostOnce)];
+        let bytes = subscribe_packet(Version::V5, 1, Properties::EMPTY, &filters);
+        broker.send_bytes(client, &bytes);
+        broker.expect_suback(client, 1, &[ReasonCode::TopicFilterInvalid.as_byte()]);
+        broker.send(client, &Packet::Publish(publish("a/b/c", b"x")));
+        broker.expect_publish(client, &publish("a/b/c", b"x"));
+        broker.send(client, &Packet::Publish(publish("a/b/c/d", b"x")));
+        broker.expect_disconnected(client, ReasonCode::TopicNameInvalid);
+    });
+}
+
+#[test]
+fn there_are_so_many_sessions() {
+    both_with(&Limits { sessions_max: 2, ..limits() }, |broker| {
+        let first = broker.connect(Version::V5, "a");
+        let second = broker.resume(Version::V5, "b", false);
+        broker.cut(second);
+        let third = broker.open(Version::V5);
+        broker.send(third, &Hello::new(Version::V5, "c").packet());
+        broker.hear(third, |packet| {
+            let Packet::Connack(connack) = packet else { panic!("{packet:?}") };
+            assert_eq!(connack.reason, ReasonCode::QuotaExceeded);
+        });
+        broker.expect_closed(third);
+        // The others may come back, and make room.
+        broker.resume(Version::V5, "b", true);
+        broker.disconnect(first);
+        broker.connect(Version::V5, "c");
+    });
+}
+
+/// What waits is bounded; what was there first stays.
+#[test]
+fn a_queue_takes_so_many_messages() {
+    both_with(&Limits { queue_messages_max: 3, ..limits() }, |broker| {
+        let client = broker.resume(Version::V311, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        broker.disconnect(client);
+        let publisher = broker.connect(Version::V311, "publisher");
+        for (packet_id, payload) in [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")] {
+            broker.send(publisher, &Packet::Publish(publish_1(packet_id, "a", payload)));
+            broker.expect(publisher, &puback(packet_id));
+        }
+        let client = broker.resume(Version::V311, "a", true);
+        for payload in [b"1", b"2", b"3"] {
+            broker.expect_publish(client, &publish_1(0, "a", payload));
+        }
+        broker.expect_silence(client);
+    });
+}
+
+/// A retained message that finds no room is passed on, but not kept.
+#[test]
+fn there_are_so_many_retained_messages() {
+    both_with(&Limits { retained_messages_max: 2, ..limits() }, |broker| {
+        let client = broker.connect(Version::V311, "a");
+        for topic in ["a", "b", "c"] {
+            let message = Publish { retain: true, ..publish_1(1, topic, b"x") };
+            broker.send(client, &Packet::Publish(message));
+            broker.expect(client, &puback(1));
+        }
+        // One that is kept already may change.
+        let message = Publish { retain: true, ..publish_1(1, "a", b"y") };
+        broker.send(client, &Packet::Publish(message));
+        broker.expect(client, &puback(1));
+        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
+        for (topic, payload) in [("a", b"y"), ("b", b"x")] {
+            let kept = Publish { retain: true, ..publish(topic, payload) };
+            broker.expect_publish(client, &kept);
+        }
+        broker.expect_silence(client);
+    });
+}

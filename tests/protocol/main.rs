@@ -1,0 +1,20 @@
+//! The protocol, as dialogues on the wire: what a client sends and what it must then hear.
+//!
+//! One file a chapter. Each dialogue runs against shards in memory (one, and two that exchange
+//! letters) with a time of its own, and over real sockets against the server; see `kit`. Dialogues
+//! that need time to pass run in memory alone.
+
+mod kit;
+
+mod connect;
+mod keep_alive;
+mod limits;
+mod properties;
+mod publish;
+mod retained;
+mod session;
+mod shared;
+mod subscribe;
+mod takeover;
+mod unsubscribe;
+mod will;

@@ -1,0 +1,75 @@
+//! UNSUBSCRIBE and UNSUBACK (sections 3.10 and 3.11).
+
+use mqttd::codec::{Packet, QoS, ReasonCode, Version};
+
+use crate::kit::both;
+use crate::kit::packets::{
+    pubcomp, publish, publish_2, pubrec, pubrel, unsuback, unsubscribe_packet,
+};
+
+const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+
+/// `[MQTT-3.10.4-1]` `[MQTT-3.10.4-4]` `[MQTT-3.10.4-5]` `[MQTT-3.10.4-6]` `[MQTT-3.11.3-1]`
+#[test]
+fn each_filter_has_its_answer_in_order() {
+    both(|broker| {
+        for version in VERSIONS {
+            let client = broker.connect(version, "a");
+            broker.subscribe(client, &[("a", QoS::AtMostOnce), ("b/+", QoS::AtMostOnce)]);
+            let bytes = unsubscribe_packet(version, 0x1234, &["x", "b/+", "b/c", "a"]);
+            broker.send_bytes(client, &bytes);
+            broker.expect(client, &unsuback(version, 0x1234, &[0x11, 0, 0x11, 0]));
+        }
+    });
+}
+
+/// `[MQTT-3.10.4-2]`
+#[test]
+fn after_unsuback_nothing_comes() {
+    both(|broker| {
+        for version in VERSIONS {
+            let client = broker.connect(version, "a");
+            broker.subscribe(client, &[("a/#", QoS::AtMostOnce), ("a/b", QoS::AtMostOnce)]);
+            broker.send_bytes(client, &unsubscribe_packet(version, 1, &["a/#"]));
+            broker.expect(client, &unsuback(version, 1, &[0]));
+            broker.send(client, &Packet::Publish(publish("a", b"no")));
+            broker.send(client, &Packet::Publish(publish("a/b", b"yes")));
+            broker.expect_publish(client, &publish("a/b", b"yes"));
+            broker.expect_silence(client);
+        }
+    });
+}
+
+/// `[MQTT-3.10.4-3]`
+#[test]
+fn what_was_begun_is_completed() {
+    both(|broker| {
+        let client = broker.connect(Version::V311, "a");
+        broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
+        let other = broker.connect(Version::V311, "b");
+        broker.send(other, &Packet::Publish(publish_2(1, "a", b"x")));
+        let packet_id = broker.expect_publish(client, &publish_2(0, "a", b"x"));
+        broker.send_bytes(client, &unsubscribe_packet(Version::V311, 1, &["a"]));
+        broker.expect(client, &unsuback(Version::V311, 1, &[]));
+        broker.send(client, &pubrec(packet_id));
+        broker.expect(client, &pubrel(packet_id));
+        broker.send(client, &pubcomp(packet_id));
+        broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-3.10.3-2]` `[MQTT-3.10.1-1]`
+#[test]
+fn a_malformed_unsubscribe_ends_the_connection() {
+    both(|broker| {
+        for (bytes, reason) in [
+            (&b"\xa2\x03\x00\x01\x00"[..], ReasonCode::ProtocolError),
+            (b"\xa0\x06\x00\x01\x00\x00\x01a", ReasonCode::MalformedPacket),
+            (b"\xa2\x06\x00\x00\x00\x00\x01a", ReasonCode::ProtocolError),
+        ] {
+            let client = broker.connect(Version::V5, "a");
+            broker.send_bytes(client, bytes);
+            broker.expect_disconnected(client, reason);
+        }
+    });
+}
