@@ -42,6 +42,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // Clients first, so that nobody has to be waited for.
+        self.connections.clear();
         self.server.stop(Duration::from_secs(5), || ());
     }
 }
