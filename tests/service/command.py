@@ -6,13 +6,13 @@ import time
 
 import mqtt
 from container import quote
-from place import Skip, conf, lasting, main_pid, mqttd_json, processes, show
+from place import Skip, alone, conf, lasting, main_pid, mqttd_json, processes, show
 
 # A broker of one's own that disturbs nobody: its own folder and port.
 OWN = '[listener.tcp]\naddress = ["127.0.0.1:{port}"]\n'
 
 
-def own(machine, home="/root/own", port=2883, user=None):
+def own(machine, home="/srv/own", port=2883, user=None):
     """Makes the folder of an instance; its options."""
     machine.ok(f"mkdir -p {quote(home)} && cat >{quote(home)}/mqttd.toml", input=OWN.format(port=port))
     if user:
@@ -77,14 +77,15 @@ def p45_leftovers(installed):
     installed.ok(f"mqttd {hand} start && mqttd ping")
     installed.ok("kill -9 $(pgrep -x mqttd); while pgrep -x mqttd; do :; done")
     sleeper = installed.start("exec sleep 300")
-    pid = installed.ok("pgrep -f 'sleep 300' | head -n 1")
+    installed.until(f"test -s {sleeper.note}")
+    pid = installed.ok(f"cat {sleeper.note}")
     installed.ok(f"echo {pid} >/run/mqttd/mqttd.pid")
     assert installed.run("mqttd status").code == 1
     installed.ok(f"mqttd {hand} stop")
     assert sleeper.poll() is None, "stop signalled a foreign process"
     installed.ok(f"mqttd {hand} start && mqttd {hand} stop")
     assert sleeper.poll() is None, "stop signalled a foreign process"
-    sleeper.kill()
+    installed.signal(sleeper, "KILL")
     sleeper.communicate()
 
 
@@ -138,7 +139,7 @@ def p49_restart_checks_first(installed):
     options = own(installed)
     installed.ok(f"mqttd {options} start")
     before = mqttd_json(installed, f"{options} status")["pid"]
-    installed.ok("echo nonsense = 1 >/root/own/mqttd.toml")
+    installed.ok("echo nonsense = 1 >/srv/own/mqttd.toml")
     assert installed.run(f"mqttd {options} restart").code == 6
     assert mqttd_json(installed, f"{options} status")["pid"] == before
     installed.ok(f"mqttd {options} stop")
@@ -206,6 +207,7 @@ def p53_root_leaves_nothing_of_root(installed):
     installed.ok("systemctl start mqttd && mqttd ping")
 
 
+@alone
 def p54_ping_is_quick(installed):
     """ping takes under 10 ms with process start; --wait waits"""
     times = []
@@ -355,14 +357,14 @@ def p60_foreground(installed):
 
 def p60_first_process(minimal):
     """as a container's first process it reaps, and obeys SIGTERM; start refuses"""
-    minimal.ok("dpkg -i /root/mqttd.deb; mkdir /root/own")
-    minimal.tree.write("/root/own/mqttd.toml", OWN.format(port=2883))
+    minimal.ok("dpkg -i /root/mqttd.deb; mkdir /srv/own")
+    minimal.tree.write("/srv/own/mqttd.toml", OWN.format(port=2883))
     unshare = "unshare --pid --fork --mount-proc --kill-child"
-    done = minimal.run(f"{unshare} mqttd --home /root/own start")
+    done = minimal.run(f"{unshare} mqttd --home /srv/own start")
     assert done.code == 1 and "foreground" in done.err, done
-    process = minimal.start(f"exec {unshare} mqttd --home /root/own foreground")
-    minimal.ok("mqttd --home /root/own ping --wait 20")
-    assert mqttd_json(minimal, "--home /root/own status")["managed_by"] == "container"
+    process = minimal.start(f"exec {unshare} mqttd --home /srv/own foreground")
+    minimal.ok("mqttd --home /srv/own ping --wait 20")
+    assert mqttd_json(minimal, "--home /srv/own status")["managed_by"] == "container"
     pid = minimal.ok("pgrep -x mqttd").split()[0]
     # An orphan inside its pid namespace becomes its child and must not stay as a zombie.
     minimal.ok(f"nsenter -t {pid} -p -m sh -c 'sh -c \"sleep 0.2 & echo\" >/dev/null' </dev/null")

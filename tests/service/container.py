@@ -176,14 +176,21 @@ class _Inside:
         return ["nsenter", "-t", str(self.leader), *namespaces.split(), "--"]
 
     def start(self, command, user=None, env=None, **more):
-        """Starts a shell command inside; a Popen with text pipes."""
+        """Starts a shell command inside; a Popen with text pipes. A last word with exec gets `signal`."""
         variables = {**self.ENVIRONMENT, **(env or {})}
         words = ["env", "-i", *[f"{name}={value}" for name, value in variables.items()]]
         if user:
-            words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-        words += ["/bin/sh", "-c", f"cd /; {command}"]
+            words = ["runuser", "-u", user, "--", *words]
+        note = f"/tmp/.started-{next(_numbers)}"
+        words += ["/bin/sh", "-c", f"echo $$ >{note}; cd /; {command}"]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-        return subprocess.Popen(self._enter() + words, text=True, errors="replace", **pipes)
+        process = subprocess.Popen(self._enter() + words, text=True, errors="replace", **pipes)
+        process.note = note
+        return process
+
+    def signal(self, process, name):
+        """Sends a signal to a command that was started: not to nsenter, which would not pass it on."""
+        self.ok(f"kill -{name} $(cat {process.note})")
 
     def run(self, command, user=None, env=None, timeout=COMMAND_SECS, input=None):
         """Runs a shell command inside and gives what it did, whatever that was."""

@@ -60,9 +60,9 @@ def a2_will(installed):
         breaks = installed.start(f"exec mosquitto_sub -V {version} -i breaks -t x --will-topic will --will-payload broke "
                                  "--will-qos 1")
         installed.until("mqttd clients show leaves && mqttd clients show breaks", secs=10)
-        leaves.terminate()
+        installed.signal(leaves, "TERM")
         installed.until("! mqttd clients list | grep -q leaves", secs=10)
-        breaks.kill()
+        installed.signal(breaks, "KILL")
         told(process, "broke\n")
         for each in (leaves, breaks):
             each.communicate()
@@ -76,7 +76,7 @@ def a2_offline_queue(installed):
         if version == "mqttv5":
             keep += " -x 3600"
         process = subscriber(installed, keep.replace(f" -t queue/{name}", ""), f"queue/{name}")
-        process.terminate()
+        installed.signal(process, "TERM")
         process.communicate()
         installed.ok(f"for i in 1 2 3 4 5; do mosquitto_pub -q {qos} -t queue/{name} -m $i; done")
         said = installed.ok(f"mosquitto_sub {keep} -C 5 -W 20")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import container
@@ -27,6 +28,12 @@ def lasting(secs):
     return mark
 
 
+def alone(function):
+    """Marks a test that measures time, so that nothing else runs beside it."""
+    function.alone = True
+    return function
+
+
 class Package:
     """The .deb under test."""
 
@@ -35,6 +42,7 @@ class Package:
         self.folder = Path(tempfile.mkdtemp(prefix="mqttd-test-deb-"))
         self._unpacked = None
         self._newer = None
+        self._making = threading.RLock()
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -45,11 +53,12 @@ class Package:
     @property
     def files(self):
         """The unpacked content."""
-        if self._unpacked is None:
-            folder = self.folder / "content"
-            subprocess.run(["dpkg-deb", "-R", str(self.deb), str(folder)], check=True)
-            self._unpacked = folder
-        return self._unpacked
+        with self._making:
+            if self._unpacked is None:
+                folder = self.folder / "content"
+                subprocess.run(["dpkg-deb", "-R", str(self.deb), str(folder)], check=True)
+                self._unpacked = folder
+            return self._unpacked
 
     @property
     def dbgsym(self):
@@ -61,22 +70,25 @@ class Package:
 
         The number is exchanged in the program too, which is possible because it has the same length.
         """
-        if self._newer is None:
-            old = self.field("Version")
-            new = re.sub(r"\d$", "9", old)
-            folder = self.folder / "newer"
-            shutil.copytree(self.files, folder, symlinks=True)
-            control = folder / "DEBIAN/control"
-            control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {new}\n"))
-            program = folder / "usr/bin/mqttd"
-            program.write_bytes(program.read_bytes().replace(old.encode(), new.encode()))
-            sums = folder / "DEBIAN/md5sums"
-            sums.unlink(missing_ok=True)
-            made = self.folder / f"mqttd_{new}.deb"
-            subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(folder), str(made)], check=True,
-                           capture_output=True)
-            self._newer = (made, new)
-        return self._newer
+        with self._making:
+            if self._newer is None:
+                self._newer = self._make_newer()
+            return self._newer
+
+    def _make_newer(self):
+        old = self.field("Version")
+        new = re.sub(r"\d$", "9", old)
+        folder = self.folder / "newer"
+        shutil.copytree(self.files, folder, symlinks=True)
+        control = folder / "DEBIAN/control"
+        control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {new}\n"))
+        program = folder / "usr/bin/mqttd"
+        program.write_bytes(program.read_bytes().replace(old.encode(), new.encode()))
+        (folder / "DEBIAN/md5sums").unlink(missing_ok=True)
+        made = self.folder / f"mqttd_{new}.deb"
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(folder), str(made)], check=True,
+                       capture_output=True)
+        return made, new
 
 
 def fresh(package, suite):

@@ -149,7 +149,8 @@ def p36_open_files(installed):
     installed.ok("systemctl restart mqttd")
     said = mqttd_json(installed, "status")["result"]
     assert said["open_files_max"] == 2000 and said["connections_max"] < 2000, said
-    warnings = installed.ok("journalctl -u mqttd -p warning -o cat --since -1min")
+    run = show(installed, "InvocationID")
+    warnings = installed.ok(f"journalctl _SYSTEMD_INVOCATION_ID={run} -p warning -o cat")
     assert len(re.findall(r"connections_max", warnings)) == 1, warnings
 
 
