@@ -73,6 +73,8 @@ struct Object<'a> {
     error: Option<Fault<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -150,6 +152,7 @@ impl Voice {
                 details: &failure.details,
             }),
             result: report.result.as_ref(),
+            notes: &report.notes,
         };
         let mut line = serde_json::to_string(&object).unwrap_or_default();
         line.push('\n');
