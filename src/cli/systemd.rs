@@ -66,7 +66,7 @@ fn is_inside_unit() -> bool {
 /// The failure has systemd's words; the daemon's own are to be added by the caller.
 pub(super) fn systemctl(verb: &str, limit: Duration) -> Result<(), Failure> {
     let mut command = Command::new(tool("systemctl"));
-    command.args(["--no-ask-password", "--quiet", verb, UNIT]);
+    command.args(["--no-ask-password", verb, UNIT]);
     let (done, said) = run(command, Some(limit)).map_err(|error| {
         Failure::new(Exit::Failed, "systemd", format!("cannot run systemctl: {error}"))
             .hint("`--no-systemd` does without")

@@ -16,6 +16,7 @@ fn p60_a_script_stops_at_the_first_failing_line_with_its_code() {
     assert!(ran.err.contains("no such key"), "{}", ran.err);
     double.home.feed("console", "nosuch\nping\n").exits(2);
     double.home.feed("console", "clients show 'x\n").exits(2);
+    double.home.feed("console", "pub -t a\nping\n").exits(2);
     let ran = double.home.feed("console", "ping\nexit\nnosuch\n").ok();
     assert_eq!(ran.out, "pong\n");
     double.home.run("ping").ok();

@@ -213,6 +213,10 @@ impl Shell<'_, '_> {
                 self.say("the log is shown above the prompt: log off, log on");
                 Next::Line(Exit::Done)
             }
+            Some(("pub", given)) if reads_input(given) => {
+                complain("mqttd: standard input is the console's here: give -m, -f or -n\n");
+                Next::Line(Exit::Usage)
+            }
             Some(("stop", _)) if self.booted.is_some() => Next::Leave,
             Some(("restart", given)) => {
                 Next::Line(self.restart(BootArgs::from_arg_matches(given).unwrap_or_default()))
@@ -275,6 +279,11 @@ impl Shell<'_, '_> {
             let _ = print(&format!("{text}\n"));
         }
     }
+}
+
+/// Whether `pub` would read its payload from standard input.
+fn reads_input(given: &ArgMatches) -> bool {
+    !given.contains_id("message") && !given.contains_id("file") && !given.get_flag("empty")
 }
 
 /// Where the lines are remembered: in the user's state directory, readable by nobody else.

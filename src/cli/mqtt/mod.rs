@@ -12,7 +12,7 @@ mod subscribe;
 
 use std::path::Path;
 
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, Protocol};
 use super::boot::{Exit, Failure};
 use super::signals::Signals;
 use super::verbs::Errand;
@@ -37,6 +37,10 @@ fn connect(
     session: SessionWish,
     signals: Signals,
 ) -> Result<Connection, Failure> {
+    if args.password_file.is_some() && args.username.is_none() && args.protocol != Protocol::V5 {
+        let message = "before MQTT 5.0 there is no password without a user name";
+        return Err(Failure::new(Exit::Usage, "usage", message).hint("give -u NAME as well"));
+    }
     let password = password(args.password_file.as_deref())?;
     let address = address::broker(errand, args)?;
     Connection::open(

@@ -94,7 +94,7 @@ pub(crate) fn version(errand: &Errand<'_>, daemon_only: bool) -> Result<Report, 
         Err(_) => None,
     };
     drop(found);
-    let seen = errand.look().seen();
+    let seen = if errand.voice.json { errand.look().seen() } else { Seen::default() };
     if daemon_only && daemon.is_none() {
         errand.alive()?;
     }
