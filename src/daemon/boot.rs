@@ -65,6 +65,10 @@ impl Boot for Daemon {
 
     fn check_config(&self, place: &Place) -> Result<Checked, Failure> {
         let loaded = load(place)?;
+        let unreadable = config::unreadable_by_service(&loaded, place);
+        if !unreadable.is_empty() {
+            return Err(failure::configuration(&unreadable));
+        }
         Ok(Checked {
             files: loaded.files.iter().map(|file| file.display().to_string()).collect(),
             warnings: config::warnings(&loaded, place),

@@ -34,6 +34,7 @@ BOOT_SECS = 60
 COMMAND_SECS = 120
 
 _numbers = itertools.count(1)
+_open = set()
 
 
 class Unable(Exception):
@@ -236,7 +237,7 @@ class Machine(_Inside):
         self.name = f"mqttd-test-{os.getpid()}-{next(_numbers)}"
         self.process = None
         self.leader = None
-        self.cgroup = None
+        _open.add(self)
         try:
             self.boot()
         except BaseException:
@@ -318,6 +319,7 @@ class Machine(_Inside):
 
     def close(self):
         """Ends the container at once: its files go away too."""
+        _open.discard(self)
         if self.process and self.process.poll() is None:
             if self.leader:
                 os.kill(self.leader, signal.SIGKILL)
@@ -350,6 +352,7 @@ class Minimal(_Inside):
             raise Unable("no minimal container: " + self.process.stderr.read())
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         self.leader = int(children.read_text().split()[0])
+        _open.add(self)
 
     def _enter(self, namespaces=None):
         words = ["nsenter", "-t", str(self.leader), *(namespaces or "-m -u -i -n -p").split()]
@@ -359,6 +362,10 @@ class Minimal(_Inside):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        _open.discard(self)
         self.process.kill()
         self.process.wait()
         self.tree.remove()
@@ -383,8 +390,10 @@ def _cgroups():
 
 
 def release():
-    """Takes away what all containers of this run shared."""
+    """Ends what is still open, and takes away what all containers of this run shared."""
     global _cgroup_mount
+    for each in list(_open):
+        each.close()
     if _cgroup_mount and _cgroup_mount != Path("/sys/fs/cgroup"):
         subprocess.run(["umount", "-l", str(_cgroup_mount)], capture_output=True)
         shutil.rmtree(_cgroup_mount, ignore_errors=True)

@@ -9,6 +9,7 @@ mod document;
 mod file;
 mod keys;
 mod read;
+mod readable;
 mod schema;
 mod suggest;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use check::warnings;
 pub use diff::diff;
 pub use document::{dump, manual, shipped};
 pub use file::load;
+pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
 pub use words::{Anonymous, LogFormat, LogLevel, LogTarget};
