@@ -363,11 +363,14 @@ def p60_first_process(minimal):
     done = minimal.run(f"{unshare} mqttd --home /srv/own start")
     assert done.code == 1 and "foreground" in done.err, done
     process = minimal.start(f"exec {unshare} mqttd --home /srv/own foreground")
-    minimal.ok("mqttd --home /srv/own ping --wait 20")
-    assert mqttd_json(minimal, "--home /srv/own status")["managed_by"] == "container"
+    minimal.until("pgrep -x mqttd", secs=10)
     pid = minimal.ok("pgrep -x mqttd").split()[0]
-    # An orphan inside its pid namespace becomes its child and must not stay as a zombie.
-    minimal.ok(f"nsenter -t {pid} -p -m sh -c 'sh -c \"sleep 0.2 & echo\" >/dev/null' </dev/null")
+    inside = f"nsenter -t {pid} -p -m -r"
+    minimal.ok(f"{inside} mqttd --home /srv/own ping --wait 20")
+    said = json.loads(minimal.ok(f"{inside} mqttd --home /srv/own status --json"))
+    assert said["managed_by"] == "container" and said["pid"] == 1, said
+    # An orphan inside becomes the broker's child and must not stay as a zombie.
+    minimal.ok(f"{inside} sh -c '(sleep 0.2 & :) >/dev/null 2>&1 </dev/null'")
     minimal.until("! ps -eo stat= | grep -q Z", secs=5)
     minimal.ok(f"kill -TERM {pid}")
     process.communicate(timeout=20)

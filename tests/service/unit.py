@@ -146,6 +146,7 @@ def p36_open_files(installed):
     said = mqttd_json(installed, "status")["result"]
     assert said["open_files_max"] == int(soft) and 0 < said["connections_max"] < int(soft), said
     drop_in(installed, "[Service]\nLimitNOFILE=2000\n")
+    conf(installed, "[limits]\nconnections_max = 50000\n")
     installed.ok("systemctl restart mqttd")
     said = mqttd_json(installed, "status")["result"]
     assert said["open_files_max"] == 2000 and said["connections_max"] < 2000, said
