@@ -16,5 +16,6 @@ mod session;
 mod shared;
 mod subscribe;
 mod takeover;
+mod unreliable;
 mod unsubscribe;
 mod will;
