@@ -202,3 +202,23 @@ fn an_expired_one_is_gone_and_the_others_count_down() {
         broker.expect_silence(client);
     });
 }
+
+/// Its properties stay with it, and the subscription that asked for it is named.
+#[test]
+fn it_comes_with_its_properties() {
+    both(|broker| {
+        let client = broker.connect(Version::V5, "a");
+        let properties = Properties::from_checked(b"\x03\x00\x01c\x26\x00\x01k\x00\x01v");
+        let message = Publish { properties, ..retained(publish("a", b"x")) };
+        broker.send(client, &Packet::Publish(message));
+        broker.subscribe(client, &[("a", QoS::AtMostOnce)]);
+        broker.expect_publish(client, &message);
+        broker.subscribe_as(client, 9, "a", QoS::AtMostOnce);
+        broker.hear(client, |packet| {
+            let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
+            assert!(publish.properties.subscription_identifiers().eq([9]));
+            assert!(publish.properties.user_properties().eq([("k", "v")]));
+            assert_eq!(publish.properties.content_type(), Some("c"));
+        });
+    });
+}

@@ -282,3 +282,74 @@ fn a_session_speaks_the_version_of_its_connection() {
         });
     });
 }
+
+/// `[MQTT-3.3.4-9]`: also for what is sent again.
+#[test]
+fn what_is_sent_again_keeps_to_the_new_receive_maximum() {
+    both(|broker| {
+        let client = broker.resume(Version::V5, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        for payload in [b"1", b"2", b"3"] {
+            publish_from_elsewhere(broker, "a", payload);
+        }
+        let ids: Vec<u16> = [b"1", b"2", b"3"]
+            .iter()
+            .map(|payload| broker.expect_publish(client, &publish_1(0, "a", *payload)))
+            .collect();
+        broker.cut(client);
+        // A session of an hour, and a Receive Maximum of 1.
+        let properties = Properties::from_checked(b"\x11\x00\x00\x0e\x10\x21\x00\x01");
+        let hello = Hello { properties, ..Hello::persistent(Version::V5, "a") };
+        let (client, present) = broker.connect_as(&hello);
+        assert!(present);
+        for (packet_id, payload) in ids.iter().zip([b"1", b"2", b"3"]) {
+            let again = Publish { dup: true, ..publish_1(*packet_id, "a", payload) };
+            broker.expect(client, &Packet::Publish(again));
+            broker.expect_silence(client);
+            broker.send(client, &puback(*packet_id));
+        }
+        broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-4.3.3-7]`: what was sent once does not expire.
+#[test]
+fn what_is_sent_again_does_not_expire() {
+    in_memory(|broker| {
+        let client = broker.resume(Version::V5, "a", false);
+        broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
+        let publisher = broker.connect(Version::V5, "publisher");
+        let properties = Properties::from_checked(b"\x02\x00\x00\x00\x05");
+        let message = Publish { properties, ..publish_2(1, "a", b"x") };
+        broker.send(publisher, &Packet::Publish(message));
+        broker.expect(publisher, &pubrec(1));
+        let packet_id = broker.expect_publish(client, &message);
+        broker.cut(client);
+        broker.pass_secs(100);
+        let client = broker.resume(Version::V5, "a", true);
+        broker.hear(client, |packet| {
+            let Packet::Publish(again) = packet else { panic!("{packet:?}") };
+            assert!(again.dup);
+            assert_eq!((again.packet_id, again.payload), (packet_id, &b"x"[..]));
+        });
+    });
+}
+
+/// `[MQTT-3.3.2-6]`, to the last second.
+#[test]
+fn a_message_that_waited_comes_with_the_time_left() {
+    in_memory(|broker| {
+        let client = broker.resume(Version::V5, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        broker.disconnect(client);
+        let publisher = broker.connect(Version::V5, "publisher");
+        let properties = Properties::from_checked(b"\x02\x00\x00\x00\x0a");
+        let message = Publish { properties, ..publish_1(1, "a", b"x") };
+        broker.send(publisher, &Packet::Publish(message));
+        broker.expect(publisher, &puback(1));
+        broker.pass_ms(9_999);
+        let client = broker.resume(Version::V5, "a", true);
+        let properties = Properties::from_checked(b"\x02\x00\x00\x00\x01");
+        broker.expect_publish(client, &Publish { properties, ..publish_1(0, "a", b"x") });
+    });
+}

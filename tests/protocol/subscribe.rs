@@ -229,3 +229,21 @@ fn user_properties_of_a_subscribe_are_ignored() {
         broker.expect_suback(client, 1, &[0]);
     });
 }
+
+/// Bridges of mosquitto say what they are in the Protocol Level: they get the RETAIN flag as it
+/// was published, and never their own messages.
+#[test]
+fn a_bridge_is_treated_as_one() {
+    both(|broker| {
+        let bridge = broker.open(Version::V311);
+        broker.send_bytes(bridge, b"\x10\x12\x00\x04MQTT\x84\x02\x00\x00\x00\x06bridge");
+        broker.hear(bridge, |packet| assert!(matches!(packet, Packet::Connack(_)), "{packet:?}"));
+        broker.subscribe(bridge, &[("a", QoS::AtMostOnce)]);
+        broker.send(bridge, &Packet::Publish(publish("a", b"mine")));
+        broker.expect_silence(bridge);
+        let other = broker.connect(Version::V311, "other");
+        let message = Publish { retain: true, ..publish("a", b"theirs") };
+        broker.send(other, &Packet::Publish(message));
+        broker.expect_publish(bridge, &message);
+    });
+}

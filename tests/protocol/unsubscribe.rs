@@ -73,3 +73,17 @@ fn a_malformed_unsubscribe_ends_the_connection() {
         }
     });
 }
+
+/// `[MQTT-4.7.1-1]`: 5.0 has a Reason Code for it; before, the connection ends.
+#[test]
+fn an_invalid_filter_is_refused() {
+    both(|broker| {
+        let client = broker.connect(Version::V5, "a");
+        broker.subscribe(client, &[("a", QoS::AtMostOnce)]);
+        broker.send_bytes(client, &unsubscribe_packet(Version::V5, 1, &["a/#/b", "a"]));
+        broker.expect(client, &unsuback(Version::V5, 1, &[0x8f, 0]));
+        let client = broker.connect(Version::V311, "b");
+        broker.send_bytes(client, &unsubscribe_packet(Version::V311, 1, &["a/#/b", "a"]));
+        broker.expect_closed(client);
+    });
+}
