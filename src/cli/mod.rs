@@ -33,6 +33,7 @@ use verbs::Errand;
 
 pub use boot::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
 pub use codes::CODES;
+pub use report::stderr_is_journal;
 
 /// The whole command line as clap sees it: for parsing, man pages and completions.
 #[must_use]

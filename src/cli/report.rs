@@ -4,6 +4,7 @@
 //! error; a disk that is full is.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -205,7 +206,22 @@ pub(super) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes to stderr; there is nobody to tell when that fails.
+/// Writes to stderr; there is nobody to tell when that fails. In the journal it is an error, not
+/// one of the lines that are for information (sd-daemon(3), `SD_ERR`).
 pub(super) fn complain(text: &str) {
+    let mut text = text.to_owned();
+    if stderr_is_journal() {
+        text = text.lines().map(|line| format!("<3>{line}\n")).collect();
+    }
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Whether standard error leads to systemd's journal (systemd.exec(5), `$JOURNAL_STREAM`).
+#[must_use]
+pub fn stderr_is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let stderr = std::fs::metadata("/proc/self/fd/2");
+    stderr.is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
 }

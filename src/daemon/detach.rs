@@ -22,7 +22,7 @@ use super::readiness::{Readiness, Report, Reports};
 use crate::cli::{Exit, Failure};
 
 /// How long a child that took too long may take to end in order.
-const TERMINATION_PATIENCE: Duration = Duration::from_secs(5);
+const TERMINATION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the caller is after the fork.
 pub(super) enum Side {
@@ -55,7 +55,7 @@ pub(super) fn detach(locks: &Locks, wait: Duration) -> Result<Side, Failure> {
         }
         Outcome::Parent(Ok(_)) => {
             drop(readiness);
-            await_ready(Reports::new(reports), wait).map(Side::Command)
+            await_ready(&mut Reports::new(reports), wait).map(Side::Command)
         }
         Outcome::Child(detached) => {
             drop(reports);
@@ -95,7 +95,7 @@ fn close_others(kept: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-fn await_ready(mut reports: Reports, wait: Duration) -> Result<u32, Failure> {
+fn await_ready(reports: &mut Reports, wait: Duration) -> Result<u32, Failure> {
     let mut pid = None;
     loop {
         match reports.next(wait) {
@@ -111,14 +111,14 @@ fn await_ready(mut reports: Reports, wait: Duration) -> Result<u32, Failure> {
             }
             Ok(None) => return Err(died(reap(pid))),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                end(pid, &mut reports);
+                end(pid, reports);
                 let message = format!("the broker was not ready after {} s", wait.as_secs());
                 return Err(Failure::new(Exit::Failed, "timeout", message).hint(
                     "it was stopped; its log says what it was doing, --timeout gives it longer",
                 ));
             }
             Err(error) => {
-                end(pid, &mut reports);
+                end(pid, reports);
                 return Err(failure::system("hear from the daemon", &error));
             }
         }
@@ -156,4 +156,39 @@ fn died(status: Option<ExitStatus>) -> Failure {
     let how = status.map_or_else(|| "without a word".to_owned(), |status| status.to_string());
     Failure::new(Exit::Failed, "died", format!("the broker ended before it was ready ({how})"))
         .hint("`mqttd foreground` shows what it says")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    /// A child in place of the daemon: it has the pipe, and has told its pid.
+    fn child(program: &str) -> (Child, Reports) {
+        let (reports, readiness) = io::pipe().unwrap();
+        let copy = readiness.try_clone().unwrap();
+        let child = Command::new("sh").args(["-c", program]).stdout(copy).spawn().unwrap();
+        Readiness::new(readiness).say(&Report::Pid(child.id()));
+        (child, Reports::new(reports))
+    }
+
+    #[test]
+    fn p42_a_daemon_that_is_not_ready_in_time_is_ended() {
+        // The second does not heed SIGTERM.
+        for program in ["exec sleep 60", "trap '' TERM; sleep 60; sleep 60"] {
+            let (mut child, mut reports) = child(program);
+            let timely = await_ready(&mut reports, Duration::from_millis(50));
+            assert_eq!(timely.unwrap_err().problem.code, "timeout");
+            assert!(child.try_wait().is_err(), "it has ended and was waited for");
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_dies_without_a_word_is_told_with_its_end() {
+        let (_child, mut reports) = child("kill -KILL $$");
+        let failure = await_ready(&mut reports, Duration::from_secs(60)).unwrap_err();
+        assert_eq!(failure.problem.code, "died");
+        assert!(failure.problem.message.contains("SIGKILL"), "{failure}");
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn with_file(what: &str, path: &Path, error: &io::Error) -> Failure {
         let whose = owner::describe(path);
         let message = format!("cannot {what} {shown}: permission denied ({whose})");
         return Failure::new(Exit::Permission, "permission_denied", message)
-            .hint("use sudo, or --home DIR for an instance of your own");
+            .hint("use sudo, or a --home DIR that is yours");
     }
     Failure::new(Exit::Failed, "system", format!("cannot {what} {shown}: {error}"))
 }

@@ -1,13 +1,17 @@
 //! `mqttd start` without systemd: the daemon and what it leaves behind.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
 use crate::home::{Done, Home, descriptors, is_root, signal, status_line};
+
+/// The number Debian gives the user nobody.
+const NOBODY: u32 = 65_534;
 
 #[test]
 fn p42_a_start_returns_when_clients_can_connect() {
@@ -185,12 +189,51 @@ fn p48_a_hung_daemon_is_killed_after_its_time() {
 
 #[test]
 fn p51_a_plain_user_runs_a_broker_of_its_own() {
+    let mut home = Home::new();
     if is_root() {
-        return; // then the other tests are run by root, and this one by whoever is not
+        home.belong_to(NOBODY);
     }
+    let pid = home.start();
+    home.connect();
+    assert_eq!(fs::metadata(home.run_file("mqttd.sock")).unwrap().mode() & 0o777, 0o600);
+    if is_root() {
+        assert!(status_line(pid, "Uid").iter().all(|id| *id == NOBODY.to_string()));
+    }
+    assert_eq!(home.run("stop").code, Some(0));
+    if is_root() {
+        fs::set_permissions(home.path.join("data"), fs::Permissions::from_mode(0o000)).unwrap();
+        let done = home.run("start");
+        assert_eq!(done.code, Some(4), "{done:?}");
+        assert!(done.err.contains("nobody:nogroup, mode 0000; this is user nobody)"), "{done:?}");
+        fs::set_permissions(home.path.join("data"), fs::Permissions::from_mode(0o750)).unwrap();
+    }
+    home.configure("[listener.tcp]\naddress = [\"127.0.0.1:1\"]\n");
+    let done = home.run("start");
+    let may = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if may.trim() == "1024" {
+        assert_eq!(done.code, Some(4), "{done:?}");
+        assert!(done.err.contains("cannot listen on 127.0.0.1:1: "), "{done:?}");
+    }
+}
+
+#[test]
+fn p61_a_client_cannot_forge_a_line_of_the_log() {
     let home = Home::new();
     home.start();
-    assert_eq!(fs::metadata(home.run_file("mqttd.sock")).unwrap().mode() & 0o777, 0o600);
+    let client_id = "evil\n2026-01-01T00:00:00.000Z ERROR all is lost";
+    let mut connect = vec![0x10, u8::try_from(12 + client_id.len()).unwrap()];
+    connect.extend_from_slice(b"\x00\x04MQTT\x04\x02\x00\x3c\x00");
+    connect.push(u8::try_from(client_id.len()).unwrap());
+    connect.extend_from_slice(client_id.as_bytes());
+    let mut client = home.connect();
+    client.write_all(&connect).unwrap();
+    let mut answer = [0; 4];
+    // CONNACK or the end of the connection: either way it is logged.
+    let _ = client.read(&mut answer).unwrap();
+    assert_eq!(home.run("stop").code, Some(0));
+    let log = home.log();
+    assert!(log.contains(r"evil\n2026-01-01"), "the client is in the log: {log}");
+    assert!(!log.contains("\n2026-01-01"), "{log}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -12,9 +13,12 @@ use tempfile::TempDir;
 
 /// The directory of an instance; its daemon ends with it.
 pub(crate) struct Home {
-    _dir: TempDir,
+    dir: TempDir,
     pub(crate) path: PathBuf,
     user: &'static str,
+    /// Who runs the commands, if not the test's user.
+    uid: Option<u32>,
+    program: PathBuf,
 }
 
 /// What a command printed and how it ended.
@@ -37,7 +41,8 @@ impl Home {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = dir.path().join("my broker");
         fs::create_dir(&path).unwrap();
-        let home = Self { _dir: dir, path, user: "root" };
+        let program = env!("CARGO_BIN_EXE_mqttd").into();
+        let home = Self { dir, path, user: "root", uid: None, program };
         home.configure(config);
         home
     }
@@ -48,16 +53,30 @@ impl Home {
         self
     }
 
+    /// Commands are run by this user from now on, to whom the directory belongs.
+    pub(crate) fn belong_to(&mut self, uid: u32) {
+        // Where the program was built, this user may have no way.
+        let program = self.dir.path().join("mqttd");
+        fs::copy(&self.program, &program).unwrap();
+        for path in [&self.path, &program, &self.path.join("mqttd.toml")] {
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+        }
+        self.program = program;
+        self.uid = Some(uid);
+    }
+
     pub(crate) fn configure(&self, config: &str) {
         fs::write(self.path.join("mqttd.toml"), config).unwrap();
     }
 
     /// `mqttd VERB… --home HOME`; for verbs that boot, as root with `--user`.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mqttd"));
+        let mut command = Command::new(&self.program);
         command.args(line.split(' ')).arg("--home").arg(&self.path);
         let boots = ["start", "restart", "foreground", "console"];
-        if is_root() && boots.iter().any(|verb| line.starts_with(verb)) {
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid).current_dir("/");
+        } else if is_root() && boots.iter().any(|verb| line.starts_with(verb)) {
             command.args(["--user", self.user]);
         }
         command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").stdin(Stdio::null());

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+
 use super::record::Record;
 use super::writer::Sink;
 
@@ -91,7 +93,7 @@ fn open(path: &Path) -> io::Result<Open> {
         .append(true)
         .create(true)
         .mode(0o640)
-        .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()) // a pipe is an error
         .open(path)?;
     let bytes = file.metadata()?.len();
     Ok(Open { file, bytes })

@@ -5,9 +5,7 @@
 //! thread of the event, which waits when the journal is stalled; here that thread may be a shard.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 
 use tracing::Level;
 
@@ -42,17 +40,6 @@ impl Sink for Journal {
         *self = Self::open()?;
         self.socket.send(&entry).map(drop)
     }
-}
-
-/// Whether standard error leads to the journal (systemd.exec(5), `$JOURNAL_STREAM`).
-pub(in crate::daemon) fn is_stderr() -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
-        return false;
-    };
-    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else {
-        return false;
-    };
-    stream == format!("{}:{}", stderr.dev(), stderr.ino()) && Path::new(SOCKET).exists()
 }
 
 fn entry(record: &Record) -> Vec<u8> {

@@ -4,7 +4,7 @@
 //! place where the log goes; see `writer`.
 
 mod file;
-pub(super) mod journal;
+mod journal;
 mod line;
 mod record;
 mod syslog;
@@ -30,7 +30,7 @@ use self::syslog::Syslog;
 use self::writer::{Queue, Sink, Stderr};
 use super::config::{LogConfig, LogFormat, LogLevel, LogTarget};
 use super::{Mode, failure};
-use crate::cli::Failure;
+use crate::cli::{Failure, stderr_is_journal};
 use crate::control::Place;
 use crate::server::clock::Clock;
 
@@ -104,7 +104,7 @@ impl Logging {
 fn target(wanted: LogTarget, place: &Place, mode: Mode) -> Option<LogTarget> {
     match (wanted, mode) {
         (LogTarget::Auto | LogTarget::Stderr, Mode::Console) => None, // it would run over the prompt
-        (LogTarget::Auto, Mode::Foreground) if journal::is_stderr() => Some(LogTarget::Journal),
+        (LogTarget::Auto, Mode::Foreground) if journal_is_there() => Some(LogTarget::Journal),
         (LogTarget::Auto, Mode::Foreground) => Some(LogTarget::Stderr),
         (LogTarget::Auto, Mode::Daemon) if place.home.is_none() && syslog::is_there() => {
             Some(LogTarget::Syslog)
@@ -113,6 +113,10 @@ fn target(wanted: LogTarget, place: &Place, mode: Mode) -> Option<LogTarget> {
         (LogTarget::Stderr, Mode::Daemon) => Some(LogTarget::File), // a daemon has no stderr
         (wanted, _) => Some(wanted),
     }
+}
+
+fn journal_is_there() -> bool {
+    stderr_is_journal() && Path::new(journal::SOCKET).exists()
 }
 
 fn open(

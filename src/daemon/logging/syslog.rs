@@ -4,7 +4,7 @@
 //! syslogd the old connection never works again, so each failure makes a new one.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use tracing::Level;
@@ -13,27 +13,40 @@ use super::record::Record;
 use super::writer::Sink;
 use super::{LogFormat, line};
 
+const SOCKET: &str = "/dev/log";
+
 /// syslog as a place for lines.
 pub(super) struct Syslog {
+    socket: PathBuf,
     format: LogFormat,
     logger: Option<Logger<LoggerBackend, Formatter3164>>,
 }
 
 /// Whether somebody seems to listen.
 pub(super) fn is_there() -> bool {
-    Path::new("/dev/log").exists()
+    Path::new(SOCKET).exists()
 }
 
 impl Syslog {
     /// Connects with the first line. Made in the process that logs: lines carry its pid.
     pub(super) fn new(format: LogFormat) -> Self {
-        Self { format, logger: None }
+        Self { socket: SOCKET.into(), format, logger: None }
+    }
+
+    fn connect(&self) -> io::Result<Logger<LoggerBackend, Formatter3164>> {
+        let formatter = Formatter3164 {
+            facility: Facility::LOG_DAEMON,
+            hostname: None,
+            process: "mqttd".to_owned(),
+            pid: std::process::id(),
+        };
+        syslog::unix_custom(formatter, &self.socket).map_err(io::Error::other)
     }
 
     fn send(&mut self, level: Level, text: &str) -> io::Result<()> {
         let mut logger = match self.logger.take() {
             Some(logger) => logger,
-            None => connect()?,
+            None => self.connect()?,
         };
         let sent = match level {
             Level::ERROR => logger.err(text),
@@ -65,12 +78,43 @@ impl Sink for Syslog {
     }
 }
 
-fn connect() -> io::Result<Logger<LoggerBackend, Formatter3164>> {
-    let formatter = Formatter3164 {
-        facility: Facility::LOG_DAEMON,
-        hostname: None,
-        process: "mqttd".to_owned(),
-        pid: std::process::id(),
-    };
-    syslog::unix(formatter).map_err(io::Error::other)
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    fn record(message: &str) -> Record {
+        Record {
+            unix_ms: 0,
+            level: Level::WARN,
+            message: message.to_owned(),
+            fields: vec![("client_id", "a\n<0>all is lost".to_owned())],
+        }
+    }
+
+    fn received(syslogd: &UnixDatagram) -> String {
+        let mut bytes = [0; 4096];
+        let count = syslogd.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn p61_a_restart_of_syslogd_loses_nothing_afterwards_and_no_line_is_forged() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("log");
+        let mut syslog = Syslog { socket: socket.clone(), ..Syslog::new(LogFormat::Human) };
+        assert!(syslog.write(&record("zero"), "").is_err(), "nobody is there yet");
+        for message in ["one", "two"] {
+            let syslogd = UnixDatagram::bind(&socket).unwrap();
+            syslog.write(&record(message), "").unwrap();
+            let line = received(&syslogd);
+            // 28: facility daemon (3) * 8 + warning (4), RFC 3164 section 4.1.1.
+            assert!(line.starts_with("<28>"), "{line}");
+            let words = format!("mqttd[{}]: {message}", std::process::id());
+            assert!(line.contains(&words), "{line}");
+            assert!(line.ends_with(" client_id=\"a\\n<0>all is lost\""), "{line}");
+            std::fs::remove_file(&socket).unwrap();
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use nix::poll::poll;
 use tokio::sync::broadcast;
 use tracing::Level;
 
@@ -19,6 +20,9 @@ use super::{LogFormat, line};
 
 /// Records that wait for the thread.
 const QUEUE: usize = 8192;
+
+/// Pause before a full queue is looked at again.
+const FULL_PAUSE_MS: u8 = 5;
 
 /// A place where lines go.
 pub(super) trait Sink: Send {
@@ -59,9 +63,17 @@ impl Queue {
     /// Waits until all that was posted is written, at most so long.
     pub(super) fn flush(&self, patience: Duration) {
         let (done, written) = sync_channel(1);
-        if self.sender.try_send(Note::Flush(done)).is_ok() {
-            let _: Result<(), RecvTimeoutError> = written.recv_timeout(patience);
+        let mut pauses = patience.as_millis() / u128::from(FULL_PAUSE_MS);
+        let mut note = Note::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.sender.try_send(note) {
+            if pauses == 0 {
+                return;
+            }
+            pauses -= 1;
+            note = back;
+            let _ = poll(&mut [], FULL_PAUSE_MS); // the thread is at it
         }
+        let _: Result<(), RecvTimeoutError> = written.recv_timeout(patience);
     }
 }
 
