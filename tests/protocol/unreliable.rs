@@ -171,30 +171,26 @@ impl<'b> World<'b> {
     }
 
     fn check(&self) {
-        for (number, (client_id, _, granted)) in PEOPLE.iter().enumerate() {
-            let person = &self.people[number];
+        for (person, (client_id, _, granted)) in self.people.iter().zip(&PEOPLE) {
             assert!(person.sent.is_empty(), "{client_id} waits for {:?}", person.sent);
-            for from in 0..PEOPLE.len() {
+            let wanted: Vec<_> = self
+                .published
+                .iter()
+                .map(|(from, qos, number)| (*from, (*qos).min(*granted), *number))
+                .collect();
+            for (from, (publisher, ..)) in PEOPLE.iter().enumerate() {
                 for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-                    let of = |all: &[(usize, QoS, u32)]| -> Vec<u32> {
-                        let its = |one: &&(usize, QoS, u32)| one.0 == from && one.1 == qos;
-                        all.iter().filter(its).map(|one| one.2).collect()
-                    };
-                    let with_granted: Vec<_> = self
-                        .published
-                        .iter()
-                        .map(|(from, qos, number)| (*from, (*qos).min(*granted), *number))
-                        .collect();
-                    assert_eq!(
-                        of(&person.heard),
-                        of(&with_granted),
-                        "what {client_id} heard from {} with {qos:?}",
-                        PEOPLE[from].0
-                    );
+                    let (heard, wanted) = (of(&person.heard, from, qos), of(&wanted, from, qos));
+                    assert_eq!(heard, wanted, "{client_id} heard from {publisher}, {qos:?}");
                 }
             }
         }
     }
+}
+
+/// The numbers of one publisher's messages of one QoS.
+fn of(all: &[(usize, QoS, u32)], from: usize, qos: QoS) -> Vec<u32> {
+    all.iter().filter(|one| one.0 == from && one.1 == qos).map(|one| one.2).collect()
 }
 
 impl Person {
@@ -203,23 +199,19 @@ impl Person {
         if let Packet::Pingresp = packet {
             return None;
         }
-        if let Packet::Publish(publish) = packet {
-            return Some(self.take_publish(publish));
-        }
-        let answer = match packet {
-            Packet::Pubrel(ack) => {
-                self.received.remove(&ack.packet_id);
-                Some(pubcomp(ack.packet_id))
-            }
-            Packet::Puback(ack) | Packet::Pubcomp(ack) => {
-                self.sent.remove(&ack.packet_id);
-                None
-            }
-            Packet::Pubrec(ack) => {
-                self.sent.insert(ack.packet_id, Sent::Pubrel);
-                Some(pubrel(ack.packet_id))
-            }
-            other => panic!("{other:?}"),
+        let answer = if let Packet::Publish(publish) = packet {
+            self.take_publish(publish)
+        } else if let Packet::Pubrel(ack) = packet {
+            self.received.remove(&ack.packet_id);
+            Some(pubcomp(ack.packet_id))
+        } else if let Packet::Puback(ack) | Packet::Pubcomp(ack) = packet {
+            self.sent.remove(&ack.packet_id);
+            None
+        } else if let Packet::Pubrec(ack) = packet {
+            self.sent.insert(ack.packet_id, Sent::Pubrel);
+            Some(pubrel(ack.packet_id))
+        } else {
+            panic!("{packet:?}")
         };
         Some(answer)
     }
