@@ -72,7 +72,7 @@ fn write_page(folder: &Path, command: &Command, is_top: bool) -> io::Result<()> 
     let shown = if is_top { command.clone() } else { without_general_options(command.clone()) };
     let man = Man::new(shown.clone()).section("8");
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    text.extend(synopsis(command.clone()).bytes());
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if shown.has_subcommands() {
@@ -90,6 +90,16 @@ fn write_page(folder: &Path, command: &Command, is_top: bool) -> io::Result<()> 
     };
     text.extend(format!(".fi\n.SH SEE ALSO\n{more}").bytes());
     fs::write(folder.join(format!("{name}.8")), text)
+}
+
+/// How it is called, as the help has it: with the values of options.
+fn synopsis(mut command: Command) -> String {
+    let usage = command.render_usage().to_string();
+    let mut text = ".SH SYNOPSIS\n".to_owned();
+    for line in usage.trim_start_matches("Usage:").lines().map(str::trim) {
+        text.push_str(&format!("{}\n.br\n", line.replace('-', "\\-")));
+    }
+    text
 }
 
 /// The stable codes of errors.
