@@ -340,7 +340,9 @@ class Minimal(_Inside):
         self.tree = Tree(suite, "minbase")
         script = (
             "mount --make-rprivate / && ip link set lo up; cd \"$1\" && mount -t proc proc proc && "
-            "mount -t tmpfs tmpfs run && mount --rbind /dev dev && echo ready && exec chroot . sleep infinity"
+            "mount -t tmpfs tmpfs run && mount --rbind /dev dev && "
+            # Only what is inside already may say so: commands go to where this process is.
+            "exec chroot . /bin/sh -c 'echo ready; exec sleep infinity'"
         )
         self.process = subprocess.Popen(
             ["unshare", "-m", "-u", "-i", "-n", "-p", "--fork", "--kill-child", "/bin/sh", "-c", script, "sh",
@@ -353,6 +355,7 @@ class Minimal(_Inside):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         self.leader = int(children.read_text().split()[0])
         _open.add(self)
+        assert os.path.samestat(os.stat(f"/proc/{self.leader}/root"), os.stat(self.tree.root)), "not inside"
 
     def _enter(self, namespaces=None):
         words = ["nsenter", "-t", str(self.leader), *(namespaces or "-m -u -i -n -p").split()]
