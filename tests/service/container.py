@@ -7,6 +7,7 @@ does not do: know mqttd, or touch anything of the machine outside its own folder
 """
 
 import hashlib
+import inspect
 import itertools
 import json
 import os
@@ -23,8 +24,8 @@ PACKAGES = {
     # What a test needs inside, beside a small Debian. mosquitto is the broker that holds port 1883
     # in some tests; its service is switched off.
     "systemd": [
-        "adduser", "bash-completion", "fish", "iproute2", "man-db", "mosquitto", "mosquitto-clients", "procps",
-        "rsyslog", "strace", "systemd", "systemd-sysv", "zsh",
+        "adduser", "bash-completion", "fish", "iproute2", "man-db", "mosquitto", "mosquitto-clients", "procps", "systemd",
+        "systemd-sysv", "zsh",
     ],
     # A container as people build them: no systemd, no init.
     "minbase": ["adduser", "procps"],
@@ -60,7 +61,7 @@ def check_machine():
 
 def root_for(suite, kind):
     """The pristine root of a suite ("bookworm") and kind ("systemd", "minbase"); made when missing."""
-    recipe = json.dumps([suite, kind, PACKAGES[kind], 1])
+    recipe = json.dumps([suite, kind, PACKAGES[kind], inspect.getsource(_settle)])
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     roots = cache_dir() / "roots"
     root = roots / f"{suite}-{kind}-{digest}"
@@ -93,7 +94,7 @@ def _settle(root, kind):
         return
     units = root / "etc/systemd/system"
     for unit in ("systemd-networkd.service", "systemd-resolved.service", "apt-daily.timer", "apt-daily-upgrade.timer",
-                 "man-db.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "rsyslog.service"):
+                 "man-db.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"):
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
     for wants in units.glob("*.wants"):

@@ -68,7 +68,7 @@ class Package:
     def newer(self):
         """The same package as its next version, 1.0.0 → 1.0.9: what an upgrade installs.
 
-        The number is exchanged in the program too, which is possible because it has the same length.
+        Its program is the same too, but for a word after its end that tells the files apart.
         """
         with self._making:
             if self._newer is None:
@@ -83,7 +83,7 @@ class Package:
         control = folder / "DEBIAN/control"
         control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {new}\n"))
         program = folder / "usr/bin/mqttd"
-        program.write_bytes(program.read_bytes().replace(old.encode(), new.encode()))
+        program.write_bytes(program.read_bytes() + new.encode())
         (folder / "DEBIAN/md5sums").unlink(missing_ok=True)
         made = self.folder / f"mqttd_{new}.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", str(folder), str(made)], check=True,
