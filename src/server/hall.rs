@@ -24,9 +24,9 @@ use crate::broker::{Closing, ConnectionId, Lost, Now, Refusal, Shard};
 use crate::transport::Sent;
 
 /// Bytes read between two flushes: so much may pile up in outboxes before they are written.
-const FLUSH_BYTES: usize = 256 * 1024;
+const FLUSH_BYTES: usize = 64 * 1024;
 /// Bytes read in one turn. Then others who want the shard have theirs.
-const TURN_BYTES: usize = 1024 * 1024;
+const TURN_BYTES: usize = 256 * 1024;
 /// Refills of an outbox from its queue in one flush; what is left then goes on in the next turn.
 const REFILLS_MAX: usize = 8;
 

@@ -10,9 +10,9 @@ use super::arrival::Arrival;
 use crate::broker::Letter;
 
 /// Empty letters kept for their buffers, a mailbox.
-const SPARE_MAX: usize = 4;
+const SPARE_MAX: usize = 8;
 /// A letter that was heavier served a burst, and its buffers go back to the allocator.
-const SPARE_WEIGHT_MAX: usize = 256 * 1024;
+const SPARE_WEIGHT_MAX: usize = 1024 * 1024;
 
 /// Something for a shard.
 #[derive(Debug)]
