@@ -1,6 +1,6 @@
 //! CONNECT, once the lobby let it through: takeover, resume, CONNACK.
 
-use super::timers::{Purpose, Timer};
+use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Admission, ConnectionId, Departure, Event, Now, Refusal, Shard};
 use crate::codec::{
     Connack, PACKET_BYTES_MAX, Packet, PropertiesBuf, Property, ReasonCode, Version,
@@ -151,9 +151,10 @@ impl Shard {
     /// Sets the timer that looks after a Keep Alive, counted from `from_ms`.
     pub(super) fn watch_keep_alive(&mut self, id: ConnectionId, secs: u16, from_ms: u64) {
         if secs > 0 {
-            let at_ms = from_ms + keep_alive_ms(secs);
+            let at_ms = (from_ms + keep_alive_ms(secs)).min(self.now.ticks_ms + FAR_MS);
             let (slot, serial) = (id.slot, id.serial);
-            self.timers.set(Timer { at_ms, purpose: Purpose::KeepAlive, slot, serial });
+            let purpose = Purpose::KeepAlive;
+            self.timers.set(Timer { at_ms, purpose, slot, serial, since_ms: 0 });
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The end of a connection, of a Will's delay, and of a session.
 
 use super::admit::keep_alive_ms;
-use super::timers::{Purpose, Timer};
+use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
 use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version, encode};
-use crate::session::Violation;
+use crate::session::{Session, Violation};
 
 impl Shard {
     /// The connection ended outside. `ByPeer` leaves nothing in `closing`: the caller has the
@@ -31,7 +31,7 @@ impl Shard {
             return Ok(());
         };
         if let Some(secs) = disconnect.properties.session_expiry_interval() {
-            if session.expiry_interval_secs == 0 && secs > 0 {
+            if session.expiry_interval_secs == 0 && secs > 0 && expiry_max > 0 {
                 return Err(Violation::SessionExpiryFromZero);
             }
             session.expiry_interval_secs = secs.min(expiry_max);
@@ -145,10 +145,14 @@ impl Shard {
         self.route(Some(from), content, will.qos(), will.retain);
     }
 
+    /// Sets a timer for something that is due `secs` after the session of a slot went away.
     fn set_session_timer(&mut self, slot: u32, purpose: Purpose, secs: u32) {
-        let at_ms = self.now.ticks_ms + u64::from(secs) * 1000;
+        let Some(session) = self.desk.roster.session(slot) else { return };
+        let Some(since_ms) = session.away_since_ms else { return };
+        let due_ms = since_ms + u64::from(secs) * 1000;
+        let at_ms = due_ms.min(self.now.ticks_ms + FAR_MS);
         let serial = self.desk.roster.serial(slot);
-        self.timers.set(Timer { at_ms, purpose, slot, serial });
+        self.timers.set(Timer { at_ms, purpose, slot, serial, since_ms });
     }
 
     /// A timer came: does it still mean anything?
@@ -173,38 +177,37 @@ impl Shard {
         }
     }
 
-    /// How long a session has been without connection; `None` when it is connected or gone.
-    fn away_ms(&self, timer: &Timer) -> Option<u64> {
-        if self.desk.roster.serial(timer.slot) != timer.serial {
-            return None;
-        }
+    /// The session a timer was set for, if it is still away as it was then.
+    fn away(&self, timer: &Timer) -> Option<&Session> {
         let session = self.desk.roster.session(timer.slot)?;
-        Some(self.now.ticks_ms.saturating_sub(session.away_since_ms?))
+        let same = self.desk.roster.serial(timer.slot) == timer.serial
+            && session.away_since_ms == Some(timer.since_ms);
+        same.then_some(session)
     }
 
     fn will_due(&mut self, timer: Timer) {
-        let Some(away_ms) = self.away_ms(&timer) else {
-            return;
-        };
-        let Some(session) = self.desk.roster.session(timer.slot) else {
-            return;
-        };
-        let Some(will) = &session.will else { return };
-        if away_ms >= u64::from(will.delay_secs) * 1000 {
+        let session = self.away(&timer);
+        let Some(will) = session.and_then(|session| session.will.as_ref()) else { return };
+        let delay_secs = will.delay_secs;
+        if self.is_over(&timer, delay_secs) {
             self.publish_will(timer.slot);
+        } else {
+            self.set_session_timer(timer.slot, timer.purpose, delay_secs);
         }
     }
 
     fn expiry_due(&mut self, timer: Timer) {
-        let Some(away_ms) = self.away_ms(&timer) else {
-            return;
-        };
-        let Some(session) = self.desk.roster.session(timer.slot) else {
-            return;
-        };
-        if away_ms >= u64::from(session.expiry_interval_secs) * 1000 {
+        let Some(session) = self.away(&timer) else { return };
+        let expiry_secs = session.expiry_interval_secs;
+        if self.is_over(&timer, expiry_secs) {
             self.end_session(timer.slot);
+        } else {
+            self.set_session_timer(timer.slot, timer.purpose, expiry_secs);
         }
+    }
+
+    const fn is_over(&self, timer: &Timer, secs: u32) -> bool {
+        self.now.ticks_ms >= timer.since_ms + secs as u64 * 1000
     }
 }
 

@@ -20,7 +20,13 @@ pub(super) struct Timer {
     pub(super) slot: u32,
     /// Of the connection for a keep alive, else of the session.
     pub(super) serial: u32,
+    /// Since when a session is away, for the timers of its absence: a later absence has its own.
+    pub(super) since_ms: u64,
 }
+
+/// No timer is set farther ahead; who is woken too early sets the next. So timers that mean nothing
+/// any more, which a client can leave by connecting over and over, are gone within minutes.
+pub(super) const FAR_MS: u64 = 120_000;
 
 const SLOTS: usize = 64;
 const LEVELS: usize = 5;
@@ -133,7 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn timer(at_ms: u64) -> Timer {
-        Timer { at_ms, purpose: Purpose::KeepAlive, slot: 0, serial: 0 }
+        Timer { at_ms, purpose: Purpose::KeepAlive, slot: 0, serial: 0, since_ms: 0 }
     }
 
     proptest! {
