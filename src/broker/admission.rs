@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use super::Limits;
-use crate::codec::{Connack, Connect, Packet, Properties, ReasonCode, Version, encode};
+use crate::codec::{
+    Connack, Connect, PACKET_BYTES_MAX, Packet, Properties, ReasonCode, Version, encode,
+};
 use crate::session::{ArmedWill, PeerLimits};
 use crate::topic::TopicName;
 
@@ -94,7 +96,9 @@ impl Admission {
             return Err(Refusal::ClientIdentifierNotValid);
         }
         let will = connect.will.as_ref();
-        if will.is_some_and(|will| TopicName::parse(will.topic).is_err()) {
+        let levels_max = usize::from(limits.topic_levels_max);
+        let is_name = |topic| TopicName::parse(topic).is_ok_and(|name| name.levels() <= levels_max);
+        if will.is_some_and(|will| !is_name(will.topic)) {
             return Err(Refusal::WillTopicInvalid);
         }
         let is_assigned = connect.client_id.is_empty();
@@ -139,7 +143,9 @@ fn keep_alive(connect: &Connect<'_>, limits: &Limits) -> u16 {
 fn peer_limits(properties: Properties<'_>) -> PeerLimits {
     PeerLimits {
         receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
-        packet_bytes_max: properties.maximum_packet_size().unwrap_or(u32::MAX),
+        packet_bytes_max: properties
+            .maximum_packet_size()
+            .map_or(PACKET_BYTES_MAX, |bytes| bytes.min(PACKET_BYTES_MAX)),
         problem_information: properties.request_problem_information().unwrap_or(true),
     }
 }

@@ -163,21 +163,29 @@ impl Commons {
         self.routes_serial.fetch_add(1, Ordering::Release);
     }
 
-    /// Keeps a retained message; `false` when the limit is reached and the topic has none yet.
+    /// Keeps a retained message; `false` when a limit is reached. The topic then has none: better
+    /// than one that is no longer true.
     pub(super) fn retain(&self, message: Arc<Message>, now: Now) -> bool {
         let limits = self.limits();
         let mut store = write(&self.retained);
         store.forget_expired(now.ticks_ms);
-        let new = !store.contains(message.topic());
-        let full = store.len() as u64 >= limits.retained_messages_max
-            || self.memory_bytes() >= limits.memory_bytes_max;
-        if new && full {
+        let known = store.weight(message.topic());
+        let grows = known.is_none_or(|weight| message.weight() > weight);
+        let too_many = known.is_none() && store.len() as u64 >= limits.retained_messages_max;
+        if too_many || grows && self.memory_bytes() >= limits.memory_bytes_max {
+            store.forget(message.topic());
+            self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
             self.retained_refused.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         store.store(message, now.unix_ms);
         self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
         true
+    }
+
+    /// Number of retained messages.
+    pub(super) fn retained_len(&self) -> usize {
+        read(&self.retained).len()
     }
 
     pub(super) fn retained_matching(

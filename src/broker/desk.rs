@@ -8,7 +8,7 @@ use super::roster::Roster;
 use super::stats::Counters;
 use super::{ConnectionId, Event, Limits, Trays, signed};
 use crate::codec::{Packet, encode};
-use crate::session::{Bounds, DropReason, Outcome, Parcel, Session, Terms};
+use crate::session::{Bounds, DropReason, Link, Outcome, Parcel, Session, Terms};
 
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -21,6 +21,10 @@ pub(super) struct Desk {
     pub(super) spare: Vec<Vec<u8>>,
     /// What queues and outboxes grew by in this step, bytes.
     pub(super) grown_bytes: i64,
+    /// What they may grow by until the memory budget is used up, bytes.
+    pub(super) room_bytes: i64,
+    /// Deliveries made since the last bytes were taken in, by letter too.
+    pub(super) handed: usize,
 }
 
 impl Desk {
@@ -32,6 +36,8 @@ impl Desk {
             bounds: bounds(limits),
             spare: Vec::new(),
             grown_bytes: 0,
+            room_bytes: i64::MAX,
+            handed: 0,
         }
     }
 
@@ -42,8 +48,12 @@ impl Desk {
         };
         let terms = Terms { qos: to.qos, retain: to.retain, identifiers: &to.identifiers };
         let held_before = session.held_bytes();
+        let expired_before = session.queue.expired();
         let outcome = session.deliver(parcel, terms, &self.bounds, &mut self.spare);
+        let expired = session.queue.expired() - expired_before;
         self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        self.counters.dropped(DropReason::Expired, expired);
+        self.heed_budget();
         match outcome {
             Outcome::Sent => {
                 self.counters.messages_sent[to.qos as usize] += 1;
@@ -111,9 +121,7 @@ impl Desk {
         };
         link.dirty = false;
         link.outbox.release(&mut self.spare);
-        let (before, after) = (link.counted_bytes, link.outbox.len());
-        link.counted_bytes = after;
-        self.grown_bytes += signed(after as u64) - signed(before as u64);
+        self.grown_bytes += count_outbox(link);
         queued || !link.resend.is_empty()
     }
 
@@ -127,6 +135,7 @@ impl Desk {
         let held_before = session.held_bytes();
         let result = change(session, &self.bounds);
         self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        self.heed_budget();
         Some(result)
     }
 
@@ -134,13 +143,33 @@ impl Desk {
         let Some(session) = self.roster.session_mut(slot) else {
             return;
         };
-        if let Some(link) = &mut session.link
-            && !link.dirty
-        {
+        let Some(link) = &mut session.link else { return };
+        self.grown_bytes += count_outbox(link);
+        if !link.dirty {
             link.dirty = true;
             self.trays.dirty.push(ConnectionId { slot, serial: link.serial });
         }
+        self.heed_budget();
     }
+
+    /// The memory budget holds inside a step too: a single message may fill ten thousand outboxes.
+    pub(super) fn heed_budget(&mut self) {
+        if self.grown_bytes >= self.room_bytes && !self.bounds.memory_full {
+            self.bounds.memory_full = true;
+            self.bounds.outbox_bytes_max = self.bounds.outbox_bytes_max.min(OUTBOX_BYTES_WHEN_FULL);
+        }
+    }
+}
+
+/// With the memory budget used up, many slow clients together may not fill their outboxes either;
+/// this is enough for the packets of one round trip of a client that reads.
+const OUTBOX_BYTES_WHEN_FULL: usize = 16 * 1024;
+
+/// Counts what an outbox grew or shrank by since the last time.
+fn count_outbox(link: &mut Link) -> i64 {
+    let after = link.outbox.len();
+    let before = std::mem::replace(&mut link.counted_bytes, after);
+    signed(after as u64) - signed(before as u64)
 }
 
 pub(super) fn bounds(limits: &Limits) -> Bounds {

@@ -134,10 +134,12 @@ impl Shard {
             self.limits = self.commons.limits();
             self.desk.bounds = desk::bounds(&self.limits);
         }
-        let memory_full = self.commons.memory_bytes() >= self.limits.memory_bytes_max;
         self.desk.bounds.ticks_ms = now.ticks_ms;
-        self.desk.bounds.memory_full = memory_full;
-        self.desk.bounds.outbox_bytes_max = outbox_bytes_max(&self.limits, memory_full);
+        self.desk.bounds.memory_full = false;
+        self.desk.bounds.outbox_bytes_max = self.limits.outbox_bytes_max as usize;
+        let budget = signed(self.limits.memory_bytes_max);
+        self.desk.room_bytes = budget - signed(self.commons.memory_bytes());
+        self.desk.heed_budget();
     }
 
     /// Every in-door ends here.
@@ -149,15 +151,6 @@ impl Shard {
         SessionId { shard: self.number, slot, serial: self.desk.roster.serial(slot) }
     }
 }
-
-/// With the memory budget used up, many slow clients together may not fill their outboxes either.
-fn outbox_bytes_max(limits: &Limits, memory_full: bool) -> usize {
-    let bytes_max = limits.outbox_bytes_max as usize;
-    if memory_full { bytes_max.min(OUTBOX_BYTES_WHEN_FULL) } else { bytes_max }
-}
-
-/// Enough for the packets of one round trip of a client that reads.
-const OUTBOX_BYTES_WHEN_FULL: usize = 16 * 1024;
 
 /// Byte counts stay far below 2^63.
 fn signed(bytes: u64) -> i64 {

@@ -23,6 +23,7 @@ impl Post {
     }
 
     pub(super) fn hand_over(&mut self, to: &Addressee, parcel: &mut Parcel<'_>, desk: &mut Desk) {
+        desk.handed += 1;
         let shard = to.session.shard;
         if shard == self.shard {
             return desk.hand_over(to, parcel);

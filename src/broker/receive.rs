@@ -14,14 +14,21 @@ pub(super) enum After {
     Closed,
 }
 
+/// Deliveries of one batch: some milliseconds.
+const DELIVERIES_MAX: usize = 20_000;
+/// Bytes of one letter, as much as a mailbox holds before its sender has to wait.
+const LETTER_BYTES_MAX: usize = 1024 * 1024;
+
 impl Shard {
     /// Takes bytes from a connection and returns how many it used.
     ///
     /// That is all whole packets; the rest is to be offered again with more behind it. It is less
-    /// when the client does not read its answers (see [`Self::choked`]). A connection that is
+    /// when the client does not read its answers (see [`Self::choked`]), and when one call has
+    /// done enough (see [`Self::sated`]). A connection that is
     /// gone, or ends on the way, uses everything.
     pub fn receive(&mut self, id: ConnectionId, bytes: &[u8], now: Now) -> usize {
         self.begin(now);
+        self.desk.handed = 0;
         let used = self.receive_packets(id, bytes);
         self.finish();
         used
@@ -34,6 +41,15 @@ impl Shard {
         let session = self.desk.roster.connected(id);
         let link = session.and_then(|session| session.link.as_ref());
         link.is_some_and(|link| link.outbox.len() >= self.choke_bytes())
+    }
+
+    /// Whether the last [`Self::receive`] stopped for having made as many deliveries, or letters as
+    /// heavy, as one batch should: the trays are to be emptied before the rest is offered again.
+    /// A few bytes of a publisher can mean a hundred thousand deliveries.
+    #[must_use]
+    pub fn sated(&self) -> bool {
+        self.desk.handed >= DELIVERIES_MAX
+            || self.desk.trays.letters.iter().any(|letter| letter.weight() >= LETTER_BYTES_MAX)
     }
 
     /// Messages stop at `outbox_bytes_max`; so what is above comes from answers to the client's
@@ -50,7 +66,7 @@ impl Shard {
         link.received_ms = ticks_ms;
         let version = link.version;
         let mut used = 0;
-        while used < bytes.len() && !self.choked(id) {
+        while used < bytes.len() && !self.choked(id) && !self.sated() {
             let frame = match Frame::split(&bytes[used..], self.limits.packet_bytes_max) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,

@@ -12,19 +12,22 @@ use super::routes::Matched;
 
 /// Topics remembered by one shard; about 200 bytes each.
 const TOPICS_MAX: usize = 16 * 1024;
+/// Receivers remembered by one shard, over all topics; 32 bytes each.
+const RECEIVERS_MAX: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Remembered {
     /// Topic → index into `matched`: one look-up serves a hit.
     topics: HashMap<Box<str>, usize, FixedState>,
     matched: Vec<Matched>,
+    receivers: usize,
     routes_serial: u64,
 }
 
 impl Remembered {
     pub(super) fn new(hash_seed: u64) -> Self {
         let topics = HashMap::with_hasher(FixedState::with_seed(hash_seed));
-        Self { topics, matched: Vec::new(), routes_serial: 0 }
+        Self { topics, matched: Vec::new(), receivers: 0, routes_serial: 0 }
     }
 
     /// Everybody who gets messages of `topic`.
@@ -42,9 +45,11 @@ impl Remembered {
     }
 
     fn remember(&mut self, topic: &str, matched: Matched) -> usize {
-        if self.matched.len() >= TOPICS_MAX {
+        let receivers = matched.receivers.len() + matched.groups.len();
+        if self.matched.len() >= TOPICS_MAX || self.receivers + receivers > RECEIVERS_MAX {
             self.forget();
         }
+        self.receivers += receivers;
         let index = self.matched.len();
         self.matched.push(matched);
         self.topics.insert(topic.into(), index);
@@ -54,5 +59,6 @@ impl Remembered {
     fn forget(&mut self) {
         self.topics.clear();
         self.matched.clear();
+        self.receivers = 0;
     }
 }

@@ -33,8 +33,9 @@ impl RetainedStore {
         self.bytes
     }
 
-    pub(super) fn contains(&self, topic: &str) -> bool {
-        self.index.value(topic).is_some()
+    /// Bytes of the message of a topic.
+    pub(super) fn weight(&self, topic: &str) -> Option<u64> {
+        self.index.value(topic).map(|retained| retained.message.weight())
     }
 
     /// Replaces the message of a topic `[MQTT-3.3.1-5]`.

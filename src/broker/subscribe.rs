@@ -5,7 +5,7 @@ use crate::codec::{
     Packet, Properties, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscriptionRequest,
     Unsuback, Unsubscribe, Version,
 };
-use crate::session::{Delivery, Identifiers, Outcome, Subscription, Violation};
+use crate::session::{Delivery, DropReason, Identifiers, Outcome, Subscription, Violation};
 use crate::topic::TopicFilter;
 
 impl Shard {
@@ -77,8 +77,10 @@ impl Shard {
             options.no_local = filter.share().is_none();
         }
         let subscription = Subscription { options, identifier };
-        session.subscriptions.insert(filter.as_str(), subscription);
-        self.commons.subscribe(filter, session_id, &subscription, &presence, known);
+        // A client that subscribes again as it did, after a resume, changes no routes.
+        if session.subscriptions.insert(filter.as_str(), subscription) != Some(subscription) {
+            self.commons.subscribe(filter, session_id, &subscription, &presence, known);
+        }
         let retained = filter.share().is_none()
             && match options.retain_handling {
                 RetainHandling::Send => true,
@@ -94,6 +96,12 @@ impl Shard {
         request: SubscriptionRequest<'_>,
         identifier: Option<u32>,
     ) {
+        // Each retained message waits about once, however often a client that does not read asks.
+        let waiting_max = self.desk.bounds.queue_messages_max + self.commons.retained_len();
+        let session = self.desk.roster.session(id.slot);
+        if session.is_some_and(|session| session.queue.len() >= waiting_max) {
+            return self.desk.dropped(id.slot, DropReason::QueueFull);
+        }
         let found = self.commons.retained_matching(request.filter, self.now.ticks_ms, usize::MAX);
         if found.is_empty() {
             return;

@@ -36,6 +36,8 @@ pub(super) struct Socket {
     pub(super) choked: bool,
     /// `partial` holds whole packets that the shard has not looked at.
     held: bool,
+    /// Nothing can be sent any more: what has come is read to its end.
+    broken: bool,
 }
 
 impl Socket {
@@ -50,6 +52,7 @@ impl Socket {
             ending: false,
             blocked: false,
             choked: false,
+            broken: false,
         }
     }
 
@@ -104,6 +107,10 @@ impl Hall {
         let room = space.len();
         let count = match socket.stream.receive(space) {
             Received::Bytes(count) => count,
+            Received::Dry if socket.broken => {
+                self.lose(slot, shared, now);
+                return 0;
+            }
             Received::Dry => {
                 socket.ending = false;
                 return 0;
@@ -159,6 +166,7 @@ impl Hall {
     }
 
     /// Looks after what was left over: counts it, and stops reading a client that does not read.
+    /// One that nothing can be sent to will never read: it is lost as soon as it chokes.
     fn after_receive(&mut self, slot: u32, before: usize, shared: &Shared, now: Now) {
         let Some(socket) = self.sockets.at(slot) else { return };
         let after = socket.partial.len();
@@ -170,9 +178,16 @@ impl Hall {
             socket.choked = true;
             socket.held = true;
             self.choked += 1;
+        } else if after > 0 && self.shard.sated() {
+            socket.held = true;
+            self.enqueue(slot);
         }
-        if !shared.partial.changed(before, after) {
+        let hopeless = self.sockets.at(slot).is_some_and(|socket| socket.choked && socket.broken);
+        let fits = shared.partial.changed(before, after);
+        if !fits {
             shared.partial.tell(id);
+        }
+        if hopeless || !fits {
             self.lose(slot, shared, now);
         }
     }
@@ -199,6 +214,7 @@ impl Hall {
                 Sent::Broken => {
                     socket.blocked = true;
                     socket.ending = true;
+                    socket.broken = true;
                     return self.enqueue(slot);
                 }
             }

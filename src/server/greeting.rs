@@ -41,8 +41,9 @@ pub(super) enum Greeting {
 
 /// Reads until the first packet is whole, or cannot become one.
 pub(super) async fn hear(shared: &Shared, stream: &TcpStream) -> io::Result<Vec<u8>> {
-    let packet_bytes_max = shared.commons.limits().packet_bytes_max;
+    let packet_bytes_max = connect_bytes_max(shared);
     let mut bytes = Vec::new();
+    let mut counted = Counted { shared, bytes: 0 };
     while !is_decided(&bytes, packet_bytes_max) {
         stream.readable().await?;
         if bytes.len() == bytes.capacity() {
@@ -50,12 +51,41 @@ pub(super) async fn hear(shared: &Shared, stream: &TcpStream) -> io::Result<Vec<
         }
         match stream.try_read_buf(&mut bytes) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
+            Ok(_) if counted.grow_to(bytes.len()) => {}
+            Ok(_) => return Err(io::ErrorKind::OutOfMemory.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
     Ok(bytes)
+}
+
+/// Who has not said who they are may not make the server hold more than a CONNECT needs: five
+/// fields of 64 KiB and some properties.
+const CONNECT_BYTES_MAX: u32 = 512 * 1024;
+
+fn connect_bytes_max(shared: &Shared) -> u32 {
+    shared.commons.limits().packet_bytes_max.min(CONNECT_BYTES_MAX)
+}
+
+/// What one connection in the lobby holds, as long as it does, in the bound of incomplete packets.
+struct Counted<'s> {
+    shared: &'s Shared,
+    bytes: usize,
+}
+
+impl Counted<'_> {
+    /// `false` when there is no room for it.
+    fn grow_to(&mut self, bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        self.shared.partial.changed(before, bytes)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.shared.partial.changed(self.bytes, 0);
+    }
 }
 
 fn is_decided(bytes: &[u8], packet_bytes_max: u32) -> bool {
@@ -72,8 +102,7 @@ pub(super) fn judge(shared: &Shared, heard: io::Result<Vec<u8>>, peer: SocketAdd
         let error = format!("the first packet is no CONNECT: {}", guess(&bytes));
         return Greeting::Malformed { error, connack: Vec::new() };
     }
-    let limits = shared.commons.limits();
-    let frame = match Frame::split(&bytes, limits.packet_bytes_max) {
+    let frame = match Frame::split(&bytes, connect_bytes_max(shared)) {
         Ok(Some(frame)) => frame,
         Ok(None) => return Greeting::Closed,
         Err(error) => {

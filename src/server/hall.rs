@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 
 use super::arrival::Arrival;
 use super::cell::{Cell, read_mail};
+use super::clock::Clock;
 use super::connection::{ReadBuffer, Socket};
 use super::errands::Errands;
 use super::linger::linger;
@@ -27,6 +28,8 @@ use crate::transport::Sent;
 const FLUSH_BYTES: usize = 64 * 1024;
 /// Bytes read in one turn. Then others who want the shard have theirs.
 const TURN_BYTES: usize = 256 * 1024;
+/// Time of one turn, as few bytes may mean many deliveries; far below any watchdog's patience.
+const TURN_MS: u64 = 50;
 /// Refills of an outbox from its queue in one flush; what is left then goes on in the next turn.
 const REFILLS_MAX: usize = 8;
 
@@ -140,11 +143,12 @@ impl Hall {
             let count = self.read(slot, buffer, shared, now);
             bytes += count;
             unflushed += count;
-            if unflushed >= FLUSH_BYTES {
+            if unflushed >= FLUSH_BYTES || self.shard.sated() {
                 unflushed = 0;
                 self.settle(shared, errands, now);
             }
-            if bytes >= TURN_BYTES {
+            let turn_ms = Clock::now().ticks_ms.saturating_sub(now.ticks_ms);
+            if bytes >= TURN_BYTES || turn_ms >= TURN_MS {
                 return;
             }
         }
@@ -248,8 +252,15 @@ impl Hall {
         }
         let held_bytes = rest.len();
         self.sockets.put(id.slot, Socket::new(stream, id.serial, seat, rest));
-        if held_bytes > 0 && shared.partial.changed(0, held_bytes) {
+        if held_bytes > 0 {
+            // Whole packets need no room for long; what is left of them is counted behind.
+            let fits = shared.partial.changed(0, held_bytes);
             self.offer_held(id.slot, shared, now);
+            let partial_bytes = self.sockets.at(id.slot).map_or(0, |socket| socket.partial_bytes());
+            if !fits && partial_bytes > 0 {
+                shared.partial.tell(id);
+                self.lose(id.slot, shared, now);
+            }
         }
     }
 

@@ -26,6 +26,10 @@ use crate::transport::Stream;
 /// When the process has no descriptor left, trying again at once would only burn the processor.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
+/// Connections beyond `connections_max` that are heard out and told why they are refused; further
+/// ones are closed as they come.
+const TOLD_FULL_MAX: u64 = 64;
+
 /// Accepts connections until the task is aborted.
 pub(super) async fn accept(shared: Arc<Shared>, gate: Arc<Gate>, listener: TcpListener) {
     loop {
@@ -37,6 +41,13 @@ pub(super) async fn accept(shared: Arc<Shared>, gate: Arc<Gate>, listener: TcpLi
             }
         };
         let seat = Seat::take(&gate);
+        // Those who can never be admitted may not use up the descriptors of the rest.
+        let room_for = shared.live().connections_max.saturating_add(TOLD_FULL_MAX);
+        if shared.connections() > room_for {
+            seat.count_refused();
+            count(&shared.counts.connections_max);
+            continue;
+        }
         // With the lobby full this one waits here, and the next ones in the kernel.
         let Ok(room) = Arc::clone(&shared.connecting).acquire_owned().await else {
             return;

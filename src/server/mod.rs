@@ -129,6 +129,11 @@ impl Server {
             stats.add(&hall.shard.stats());
             bytes_sent += hall.bytes_sent;
             choked += hall.choked;
+            drop(hall);
+            // Whoever held a shard looks after the mail that came meanwhile.
+            if !cell.mailbox.is_empty() {
+                cell.wake();
+            }
         }
         stats.set("bytes.sent", bytes_sent);
         stats.set("connections.choked", choked);

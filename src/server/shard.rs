@@ -47,6 +47,11 @@ fn turn_until_stopped(shared: &Shared, number: usize, mut poll: Poll) {
                 return;
             }
         }
+        if cell.is_broken() {
+            tracing::error!(target: "mqttd", shard = number, "a step of a shard ended by a panic: \
+                its clients are not served any more, and the service needs a restart");
+            return;
+        }
         let mut hall = cell.enter();
         let now = Clock::now();
         hall.begin(cell, shared, now);

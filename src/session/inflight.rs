@@ -140,6 +140,15 @@ impl Inflight {
         }
     }
 
+    /// Ends an exchange that cannot go on.
+    pub fn discard(&mut self, packet_id: u16) {
+        if let Ok(index) = self.index(packet_id)
+            && !matches!(self.entries[index], Sent::Done)
+        {
+            self.finish(index);
+        }
+    }
+
     /// The state of an identifier, if it is in use.
     #[must_use]
     pub fn sent(&self, packet_id: u16) -> Option<&Sent> {

@@ -87,6 +87,12 @@ impl Message {
         self.expires_ms
     }
 
+    /// Whether it has expired `[MQTT-3.3.2-5]`.
+    #[must_use]
+    pub fn has_expired(&self, ticks_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|at_ms| at_ms <= ticks_ms)
+    }
+
     /// All of it.
     #[must_use]
     pub fn content(&self) -> Content<'_> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Sent, Session};
+use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Queue, Sent, Session};
 use crate::codec::{
     Acknowledge, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
     encode,
@@ -122,13 +122,19 @@ impl Session {
         if terms.qos == QoS::AtMostOnce && self.link.is_none() {
             return Outcome::Dropped(DropReason::Offline);
         }
+        let weight = parcel.content().len() as u64 + Message::OVERHEAD_BYTES;
+        let full = |queue: &Queue| {
+            queue.len() >= bounds.queue_messages_max
+                || queue.bytes() + weight > bounds.queue_bytes_max
+        };
+        if bounds.memory_full || full(&self.queue) {
+            // What nobody will get any more makes room for what somebody may.
+            self.messages_dropped += self.queue.drop_expired(bounds.ticks_ms);
+        }
         if bounds.memory_full {
             return Outcome::Dropped(DropReason::MemoryFull);
         }
-        let weight = parcel.content().len() as u64 + Message::OVERHEAD_BYTES;
-        let full = self.queue.len() >= bounds.queue_messages_max
-            || self.queue.bytes() + weight > bounds.queue_bytes_max;
-        if full {
+        if full(&self.queue) {
             return Outcome::Dropped(DropReason::QueueFull);
         }
         self.queue.push(terms.delivery(parcel.message()));
@@ -178,7 +184,7 @@ impl Session {
         while self.front_can_go(bounds) {
             let Some(delivery) = self.queue.pop() else { break };
             let message = Arc::clone(&delivery.message);
-            if message.expires_ms().is_some_and(|at| at <= bounds.ticks_ms) {
+            if message.has_expired(bounds.ticks_ms) {
                 refilled.expired += 1;
                 continue;
             }
@@ -219,7 +225,9 @@ impl Session {
                     if write(link, &content, delivery.terms(), again, bounds.ticks_ms, spare) {
                         refilled.sent[delivery.qos as usize] += 1;
                     } else {
+                        // As if it had been delivered `[MQTT-3.1.2-25]`.
                         refilled.too_large += 1;
+                        self.inflight.discard(packet_id);
                     }
                 }
                 Some(Sent::Pubcomp) => release_again(link, packet_id, spare),

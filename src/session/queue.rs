@@ -25,6 +25,7 @@ pub struct Queue {
     deliveries: VecDeque<Delivery>,
     bytes: u64,
     at_most_once: usize,
+    expired: u64,
 }
 
 impl Queue {
@@ -51,6 +52,23 @@ impl Queue {
             self.deliveries = VecDeque::new();
         }
         Some(delivery)
+    }
+
+    /// Makes room: drops what has expired at the front, and says how many.
+    pub fn drop_expired(&mut self, ticks_ms: u64) -> u64 {
+        let mut dropped = 0;
+        while self.front().is_some_and(|front| front.message.has_expired(ticks_ms)) {
+            self.pop();
+            dropped += 1;
+        }
+        self.expired += dropped;
+        dropped
+    }
+
+    /// Deliveries dropped by [`Self::drop_expired`] so far.
+    #[must_use]
+    pub const fn expired(&self) -> u64 {
+        self.expired
     }
 
     /// Number of deliveries.
