@@ -9,7 +9,7 @@ use crate::kit::packets::{
     Hello, puback, publish, publish_1, publish_2, pubrec, pubrec_unmatched, pubrel,
     subscribe_packet,
 };
-use crate::kit::{Broker, Client, both, both_with, limits};
+use crate::kit::{Broker, Client, both, both_with, limits, memory_with};
 
 fn connect_with(broker: &mut Broker, client_id: &str, property: Property<'_>) -> Client {
     let mut list = PropertiesBuf::default();
@@ -220,6 +220,83 @@ fn there_are_so_many_retained_messages() {
             let kept = Publish { retain: true, ..publish(topic, payload) };
             broker.expect_publish(client, &kept);
         }
+        broker.expect_silence(client);
+    });
+}
+
+/// Messages that nobody will get any more make room for those that somebody may.
+#[test]
+fn expired_messages_do_not_fill_a_queue() {
+    memory_with(&Limits { queue_messages_max: 2, ..limits() }, |broker| {
+        let client = broker.resume(Version::V311, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        broker.disconnect(client);
+        let publisher = broker.connect(Version::V5, "publisher");
+        let mut expiry = PropertiesBuf::default();
+        expiry.push(Property::MessageExpiryInterval(10));
+        for (packet_id, payload) in [(1, b"1"), (2, b"2"), (3, b"3")] {
+            let message = publish_1(packet_id, "a", payload);
+            let message = Publish { properties: expiry.as_properties(), ..message };
+            broker.send(publisher, &Packet::Publish(message));
+            broker.expect(publisher, &puback(packet_id));
+            broker.pass_secs(6);
+        }
+        let client = broker.resume(Version::V311, "a", true);
+        broker.expect_publish(client, &publish_1(0, "a", b"3"));
+        broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-3.1.2-25]`: a re-delivery that has become too large counts as delivered, and does not
+/// stand in the way of what follows.
+#[test]
+fn a_re_delivery_too_large_for_the_new_connection_is_over() {
+    both(|broker| {
+        let mut kept = PropertiesBuf::default();
+        kept.push(Property::SessionExpiryInterval(3600));
+        let properties = kept.as_properties();
+        let hello = Hello { properties, clean_start: false, ..Hello::new(Version::V5, "a") };
+        let (client, _) = broker.connect_as(&hello);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        let publisher = broker.connect(Version::V311, "publisher");
+        broker.send(publisher, &Packet::Publish(publish_1(1, "a", &[7; 200])));
+        broker.expect(publisher, &puback(1));
+        broker.expect_publish(client, &publish_1(0, "a", &[7; 200]));
+        broker.cut(client);
+        let small = [Property::MaximumPacketSize(100), Property::ReceiveMaximum(1)];
+        let mut list = PropertiesBuf::default();
+        list.push(Property::SessionExpiryInterval(3600));
+        small.iter().for_each(|property| list.push(*property));
+        let properties = list.as_properties();
+        let hello = Hello { properties, clean_start: false, ..Hello::new(Version::V5, "a") };
+        let (client, present) = broker.connect_as(&hello);
+        assert!(present);
+        broker.send(publisher, &Packet::Publish(publish_1(2, "a", b"next")));
+        broker.expect(publisher, &puback(2));
+        broker.expect_publish(client, &publish_1(0, "a", b"next"));
+    });
+}
+
+/// The budget counts what replaces a retained message too; a topic whose new message finds no room
+/// has none rather than an old one.
+#[test]
+fn larger_retained_messages_meet_the_memory_budget() {
+    both_with(&Limits { memory_bytes_max: 3000, ..limits() }, |broker| {
+        let client = broker.connect(Version::V311, "a");
+        let mut packet_id = 0;
+        for (topic, size) in [("a", 1), ("b", 1), ("c", 1), ("a", 3000), ("b", 3000)] {
+            packet_id += 1;
+            let payload = vec![7; size];
+            let message = Publish { retain: true, ..publish_1(packet_id, topic, &payload) };
+            broker.send(client, &Packet::Publish(message));
+            broker.expect(client, &puback(packet_id));
+        }
+        // Room again, so that a subscriber is served.
+        let message = Publish { retain: true, ..publish_1(9, "a", b"") };
+        broker.send(client, &Packet::Publish(message));
+        broker.expect(client, &puback(9));
+        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
+        broker.expect_publish(client, &Publish { retain: true, ..publish("c", &[7]) });
         broker.expect_silence(client);
     });
 }
