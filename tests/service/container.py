@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -253,6 +254,7 @@ class Machine(_Inside):
 
     def boot(self):
         """Boots, and returns when systemd takes commands."""
+        _cgroups()
         self.log = open(self.tree.dir / "console", "ab")
         command = [
             "systemd-nspawn", "--quiet", "-D", str(self.tree.root), f"--machine={self.name}", "--boot", "--register=no",
@@ -376,21 +378,23 @@ class Minimal(_Inside):
 
 
 _cgroup_mount = None
+_cgroup_making = threading.Lock()
 
 
 def _cgroups():
     """The folder for our control groups, on a mount of our own when this machine has no usual one."""
     global _cgroup_mount
-    if _cgroup_mount is None:
-        usual = Path("/sys/fs/cgroup")
-        if not (usual / "cgroup.controllers").exists():
-            usual = Path(tempfile.mkdtemp(prefix="mqttd-test-cgroup-"))
-            done = subprocess.run(["mount", "-t", "cgroup2", "none", str(usual)], capture_output=True, text=True)
-            if done.returncode != 0:
-                usual.rmdir()
-                raise Unable("mount cgroup2: " + done.stderr.strip())
-        _cgroup_mount = usual
-    return _cgroup_mount
+    with _cgroup_making:
+        if _cgroup_mount is None:
+            usual = Path("/sys/fs/cgroup")
+            if not (usual / "cgroup.controllers").exists():
+                usual = Path(tempfile.mkdtemp(prefix="mqttd-test-cgroup-"))
+                done = subprocess.run(["mount", "-t", "cgroup2", "none", str(usual)], capture_output=True, text=True)
+                if done.returncode != 0:
+                    usual.rmdir()
+                    raise Unable("mount cgroup2: " + done.stderr.strip())
+            _cgroup_mount = usual
+        return _cgroup_mount
 
 
 def release():
@@ -400,7 +404,7 @@ def release():
         each.close()
     if _cgroup_mount and _cgroup_mount != Path("/sys/fs/cgroup"):
         subprocess.run(["umount", "-l", str(_cgroup_mount)], capture_output=True)
-        shutil.rmtree(_cgroup_mount, ignore_errors=True)
+        _cgroup_mount.rmdir()
     _cgroup_mount = None
 
 
