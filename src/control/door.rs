@@ -38,7 +38,7 @@ pub enum BindError {
     /// The system refused.
     #[error("cannot {step} the control socket {}: {source}", .path.display())]
     System {
-        /// What was tried: `bind`, `remove the old`, …
+        /// What was tried: `bind`, `remove what is left of`, …
         step: &'static str,
         /// Where.
         path: PathBuf,
@@ -84,7 +84,7 @@ impl Door {
 
 /// Removes a socket file that nobody answers on.
 fn remove_dead(path: &Path) -> Result<(), BindError> {
-    let step = "remove the old";
+    let step = "remove what is left of";
     match UnixStream::connect(path) {
         Ok(_) => Err(BindError::InUse(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
