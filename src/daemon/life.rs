@@ -24,6 +24,9 @@ use crate::control::{Door, Place, serve};
 use crate::server::clock::Clock;
 use crate::server::{Server, StartError};
 
+/// Time for the control socket's threads to end; a work that was hurried away may still hold one.
+const CONTROL_END: Duration = Duration::from_secs(1);
+
 /// What the operator's side needs of a broker that is ready.
 #[derive(Clone, Debug)]
 pub(super) struct Ready {
@@ -237,7 +240,8 @@ impl Running {
         });
         self.runtime.block_on(self.watch.unless_hurried(stopping));
         self.serving.shutdown();
-        self.runtime.shutdown_background();
+        // Waits for its threads: one of them removes the control socket.
+        self.runtime.shutdown_timeout(CONTROL_END);
         let _ = fs::remove_file(self.instance.place.pid_file());
         tracing::info!("mqttd has stopped");
         self.instance.logging.flush();
