@@ -3,7 +3,7 @@
 /// The time, told by the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Milliseconds on a clock that never goes back (its zero is the server's start).
+    /// Milliseconds on a clock that never goes back; where its zero lies means nothing.
     pub ticks_ms: u64,
     /// Milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
