@@ -123,10 +123,11 @@ fn an_operator_sees_and_ends_clients() {
 #[test]
 fn nobody_there_is_told_with_the_way_out() {
     let home = Home::bare();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own, so that no test beside this one is given the port.
+    let free = std::net::TcpListener::bind("127.0.99.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    let ran = home.run(&format!("pub -h 127.0.0.1 -p {port} -t a -m b")).exits(1);
+    let ran = home.run(&format!("pub -h 127.0.99.1 -p {port} -t a -m b")).exits(1);
     assert!(ran.err.contains("cannot connect") && ran.err.contains("hint: "), "{}", ran.err);
     // Without a host the instance of --home is meant, never another broker of this machine.
     home.run("pub -t a -m b").exits(7);

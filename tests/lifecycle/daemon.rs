@@ -25,7 +25,8 @@ fn p42_a_start_returns_when_clients_can_connect() {
 
 #[test]
 fn p42_a_failed_start_tells_the_reason_and_leaves_no_process() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own, so that no test beside this one is given the port when it is free.
+    let taken = TcpListener::bind("127.0.42.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let home = Home::with(&format!("[listener.tcp]\naddress = [\"{address}\"]\n"));
     let done = home.run("start");

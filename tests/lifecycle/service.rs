@@ -94,7 +94,8 @@ fn p33_a_reload_is_told() {
 fn p38_a_listening_socket_is_kept_and_taken_back() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let stale = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own, so that no test beside this one is given the port when it is free.
+    let stale = TcpListener::bind("127.0.38.1:0").unwrap();
     let stale_address = stale.local_addr().unwrap();
     let socket = format!("/proc/self/fd/{}", listener.as_raw_fd());
     let socket = std::fs::read_link(socket).unwrap().display().to_string();
