@@ -6,7 +6,7 @@ use super::Limits;
 use crate::codec::{
     Connack, Connect, PACKET_BYTES_MAX, Packet, Properties, ReasonCode, Version, encode,
 };
-use crate::session::{ArmedWill, PeerLimits};
+use crate::session::{ArmedWill, Authentication, Denial, PeerLimits};
 use crate::topic::TopicName;
 
 /// What the lobby knows of a client it lets in.
@@ -20,8 +20,12 @@ pub struct Admission {
     pub assigned: bool,
     /// Whether the client is a bridge that said so in CONNECT.
     pub bridge: bool,
-    /// User Name.
+    /// User Name: of CONNECT, or whom the authentication granted it to.
     pub username: Option<Box<str>>,
+    /// The enhanced authentication by which it came in.
+    pub authentication: Option<Box<Authentication>>,
+    /// The last Authentication Data of that, for CONNACK.
+    pub authentication_data: Option<Vec<u8>>,
     /// Address of the peer.
     pub peer: SocketAddr,
     /// Clean Start.
@@ -53,9 +57,12 @@ pub enum Refusal {
     /// The Will Topic is no Topic Name.
     #[error("an invalid will topic")]
     WillTopicInvalid,
-    /// The client names an authentication method; the server has none `[MQTT-4.12.0-1]`.
+    /// The client names an authentication method that the server has not `[MQTT-4.12.0-1]`.
     #[error("an authentication method that is not supported")]
     BadAuthenticationMethod,
+    /// The exchange of its authentication method failed `[MQTT-4.12.0-4]`.
+    #[error(transparent)]
+    AuthenticationFailed(Denial),
     /// The server holds as many sessions as it may.
     #[error("the limit of sessions is reached")]
     TooManySessions,
@@ -71,7 +78,8 @@ pub enum Refusal {
 }
 
 impl Admission {
-    /// Checks a CONNECT against the standard and the limits.
+    /// Checks a CONNECT against the standard and the limits. One that names an authentication
+    /// method has to prove more, in an [`super::Introduction`].
     ///
     /// `assigned` makes a Client Identifier for a client that sent none.
     ///
@@ -83,10 +91,20 @@ impl Admission {
         limits: &Limits,
         assigned: impl FnOnce() -> Box<str>,
     ) -> Result<Self, Refusal> {
-        let (version, properties) = (connect.version, connect.properties);
-        if properties.authentication_method().is_some() {
+        if connect.properties.authentication_method().is_some() {
             return Err(Refusal::BadAuthenticationMethod);
         }
+        Self::check(connect, peer, limits, assigned)
+    }
+
+    /// All but the authentication.
+    pub(super) fn check(
+        connect: &Connect<'_>,
+        peer: SocketAddr,
+        limits: &Limits,
+        assigned: impl FnOnce() -> Box<str>,
+    ) -> Result<Self, Refusal> {
+        let (version, properties) = (connect.version, connect.properties);
         let may_be_empty = match version {
             Version::V31 => false,
             Version::V311 => connect.clean_start,
@@ -110,6 +128,8 @@ impl Admission {
             assigned: is_assigned,
             bridge: connect.bridge,
             username: connect.username.map(Into::into),
+            authentication: None,
+            authentication_data: None,
             peer,
             clean_start: connect.clean_start,
             keep_alive_secs,
@@ -159,6 +179,12 @@ impl Refusal {
             Self::ClientIdentifierNotValid => ReasonCode::ClientIdentifierNotValid,
             Self::WillTopicInvalid => ReasonCode::TopicNameInvalid,
             Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Self::AuthenticationFailed(denial)
+                if denial.reason.is_error() && denial.reason.is_for_connack() =>
+            {
+                denial.reason
+            }
+            Self::AuthenticationFailed(_) => ReasonCode::NotAuthorized,
             Self::TooManySessions => ReasonCode::QuotaExceeded,
             Self::TooManyConnections => ReasonCode::ServerBusy,
             // 0x8B is DISCONNECT's alone `[MQTT-3.2.2-8]`.

@@ -28,7 +28,7 @@ impl Shard {
             Some(slot) => slot,
             None => self.begin_session(&admission)?,
         };
-        let link = Box::new(self.link(&admission));
+        let link = Box::new(self.link(&mut admission));
         let keep_alive_secs = link.keep_alive_secs;
         let Some(id) = self.desk.roster.connect(slot, link) else {
             return Err(Refusal::TooManySessions);
@@ -88,13 +88,14 @@ impl Shard {
         self.desk.roster.insert(session).ok_or(Refusal::TooManySessions)
     }
 
-    fn link(&self, admission: &Admission) -> Link {
+    fn link(&self, admission: &mut Admission) -> Link {
         Link {
             serial: 0,
             version: admission.version,
             bridge: admission.bridge,
             peer: admission.peer,
             limits: admission.limits,
+            authentication: admission.authentication.take(),
             keep_alive_secs: admission.keep_alive_secs,
             received_ms: self.now.ticks_ms,
             aliases: Aliases::new(self.limits.topic_alias_maximum),
@@ -108,7 +109,7 @@ impl Shard {
     }
 
     fn answer(&mut self, id: ConnectionId, admission: &Admission, resumed: bool) {
-        let properties = self.connack_properties(admission);
+        let properties = self.connack_properties(id, admission);
         let connack = Connack {
             // 3.1 has no Session Present.
             session_present: resumed && admission.version != Version::V31,
@@ -120,7 +121,7 @@ impl Shard {
 
     /// What the server tells a 5.0 client of itself; what equals the standard's default is left
     /// out.
-    fn connack_properties(&self, admission: &Admission) -> PropertiesBuf {
+    fn connack_properties(&self, id: ConnectionId, admission: &Admission) -> PropertiesBuf {
         let mut properties = PropertiesBuf::default();
         if admission.version != Version::V5 {
             return properties;
@@ -144,6 +145,11 @@ impl Shard {
         }
         if admission.server_keep_alive {
             properties.push(Property::ServerKeepAlive(admission.keep_alive_secs));
+        }
+        // `[MQTT-4.12.0-5]` `[MQTT-4.12.0-6]`
+        let link = self.desk.roster.connected(id).and_then(|session| session.link.as_ref());
+        if let Some(authentication) = link.and_then(|link| link.authentication.as_ref()) {
+            authentication.write(admission.authentication_data.as_deref(), &mut properties);
         }
         properties
     }

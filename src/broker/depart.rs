@@ -98,10 +98,21 @@ impl Shard {
             return;
         }
         let mut properties = PropertiesBuf::default();
-        if link.limits.problem_information
-            && let Departure::Violation(violation) = departure
-        {
-            properties.push(Property::ReasonString(&violation.to_string()));
+        if link.limits.problem_information {
+            match departure {
+                Departure::Violation(violation) => {
+                    properties.push(Property::ReasonString(&violation.to_string()));
+                }
+                Departure::AuthenticationFailed(denial) => {
+                    properties.push(Property::ReasonString(denial.why));
+                }
+                Departure::Normal
+                | Departure::WithWill
+                | Departure::ByPeer
+                | Departure::TakenOver
+                | Departure::AdministrativeAction
+                | Departure::ServerShuttingDown => {}
+            }
         }
         if !fits(reason, &properties, link.limits.packet_bytes_max) {
             properties.clear();
@@ -225,6 +236,12 @@ impl Departure {
         match self {
             Self::Normal | Self::WithWill | Self::ByPeer => None,
             Self::Violation(violation) => Some(violation.reason()),
+            Self::AuthenticationFailed(denial)
+                if denial.reason.is_error() && denial.reason.is_for_disconnect() =>
+            {
+                Some(denial.reason)
+            }
+            Self::AuthenticationFailed(_) => Some(ReasonCode::NotAuthorized),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::AdministrativeAction => Some(ReasonCode::AdministrativeAction),
             Self::ServerShuttingDown => Some(ReasonCode::ServerShuttingDown),

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use crate::codec::Version;
-use crate::session::{DropReason, Violation};
+use crate::session::{Denial, DropReason, Violation};
 
 /// Something an operator may want to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,13 @@ pub enum Event {
         session_present: bool,
         /// Keep Alive in force, seconds.
         keep_alive_secs: u16,
+    },
+    /// A client has proven anew who it is.
+    Reauthenticated {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// User Name from now on.
+        username: Option<Box<str>>,
     },
     /// A client's connection ended.
     Disconnected {
@@ -61,6 +68,8 @@ pub enum Departure {
     ByPeer,
     /// The client broke the standard.
     Violation(Violation),
+    /// The client could not prove anew who it is.
+    AuthenticationFailed(Denial),
     /// The same Client Identifier connected again.
     TakenOver,
     /// An operator ended it.

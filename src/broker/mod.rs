@@ -7,11 +7,13 @@
 mod acknowledge;
 mod admission;
 mod admit;
+mod authenticate;
 mod commons;
 mod depart;
 mod desk;
 mod events;
 mod identity;
+mod introduction;
 mod limits;
 mod mail;
 mod operate;
@@ -35,11 +37,15 @@ pub use admission::{Admission, Refusal};
 pub use commons::Commons;
 pub use events::{Departure, Event};
 pub use identity::{ConnectionId, Now, SessionId};
+pub use introduction::{Heard, Introduction, Reception};
 pub use limits::Limits;
 pub use mail::Letter;
 pub use stats::Stats;
 pub use trays::{Closing, Trays};
 pub use view::{ClientView, RetainedView, SubscriptionView};
+
+/// The port for methods of enhanced authentication.
+pub use crate::session::{Applicant, Denial, Exchange, Grant, Method, Methods, Step};
 
 use crate::session::Outbox;
 use desk::Desk;

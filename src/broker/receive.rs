@@ -110,7 +110,7 @@ impl Shard {
                 return Ok(After::Closed);
             }
             Packet::Connect(_) => return Err(Violation::SecondConnect),
-            Packet::Auth(_) => return Err(Violation::UnexpectedAuth),
+            Packet::Auth(auth) => return self.auth(id, &auth),
             Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
                 return Err(Violation::ServerPacket);
             }

@@ -95,13 +95,29 @@ impl ReasonCode {
         self.as_byte() >= 0x80
     }
 
+    /// Whether it may stand in CONNACK `[MQTT-3.2.2-8]`.
+    #[must_use]
+    pub const fn is_for_connack(self) -> bool {
+        self.stands_in(Place::Connack)
+    }
+
+    /// Whether it may stand in DISCONNECT `[MQTT-3.14.2-1]`.
+    #[must_use]
+    pub const fn is_for_disconnect(self) -> bool {
+        self.stands_in(Place::Disconnect)
+    }
+
+    const fn stands_in(self, place: Place) -> bool {
+        self.places() & (1 << place as u16) != 0
+    }
+
     /// Reads the Reason Code of a packet; it must be one of those the packet has
     /// `[MQTT-3.2.2-8]` `[MQTT-3.4.2-1]` `[MQTT-3.5.2-1]` `[MQTT-3.6.2-1]` `[MQTT-3.7.2-1]`
     /// `[MQTT-3.15.2-1]`.
     pub(super) fn read(reader: &mut Reader<'_>, place: Place) -> Result<Self, DecodeError> {
         let byte = reader.u8()?;
         match Self::from_byte(byte) {
-            Some(reason) if reason.places() & (1 << place as u16) != 0 => Ok(reason),
+            Some(reason) if reason.stands_in(place) => Ok(reason),
             _ => Err(DecodeError::ReasonCodeInvalid { byte }),
         }
     }

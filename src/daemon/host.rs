@@ -12,6 +12,7 @@ use super::logging::Logging;
 use super::systemd::Systemd;
 use super::{failure, machine, status};
 use crate::admin::{About, Host, Problem, Reloaded};
+use crate::broker::Methods;
 use crate::control::Place;
 use crate::server::clock::Clock;
 use crate::server::{Anonymous, Options, Server};
@@ -153,6 +154,7 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
         tcp,
         limits: config.limits.clone(),
         anonymous: config.anonymous.into(),
+        methods: Methods::default(),
         connections_max: machine::connections_in_force(config.connections_max),
         connect_timeout_secs: config.connect_timeout_secs,
         connecting_max: config.connecting_max,

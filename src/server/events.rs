@@ -39,6 +39,20 @@ fn tell_one(event: Event, shared: &Shared) {
                     reason = %violation, left_out, "client disconnected: it broke the protocol");
             }
         }
+        Event::Disconnected {
+            client_id,
+            peer,
+            departure: Departure::AuthenticationFailed(denial),
+        } => {
+            if let Some(left_out) = shared.throttles.authentication.admit() {
+                tracing::warn!(target: "mqttd", client_id = %client_id, %peer, reason = %denial,
+                    left_out, "client disconnected: it could not prove anew who it is");
+            }
+        }
+        Event::Reauthenticated { client_id, username } => {
+            tracing::info!(target: "mqttd", client_id = %client_id,
+                username = username.as_deref(), "client proved anew who it is");
+        }
         Event::Disconnected { client_id, peer, departure } => {
             tracing::info!(target: "mqttd", client_id = %client_id, %peer,
                 reason = %DepartureWords(departure), "client disconnected");
@@ -86,6 +100,7 @@ impl fmt::Display for DepartureWords {
             Departure::WithWill => out.write_str("the client said goodbye and sends its will"),
             Departure::ByPeer => out.write_str("the connection was closed without a goodbye"),
             Departure::Violation(violation) => violation.fmt(out),
+            Departure::AuthenticationFailed(denial) => denial.fmt(out),
             Departure::TakenOver => out.write_str("the same client identifier connected again"),
             Departure::AdministrativeAction => out.write_str("an operator ended it"),
             Departure::ServerShuttingDown => out.write_str("the server stops"),

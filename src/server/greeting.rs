@@ -1,27 +1,24 @@
-//! The first packet of a connection: read, decoded, judged.
+//! A connection in the lobby: its bytes are read, and [`Introduction`] says what they mean.
 //!
 //! The buffer grows with the bytes that arrive; a length that is only announced allocates nothing.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
 use super::shared::Shared;
-use crate::broker::{Admission, Refusal};
-use crate::codec::{
-    Connack, Connect, DecodeError, Frame, Packet, Properties, Version, decode, encode,
-};
+use crate::broker::{Admission, Heard, Introduction, Limits, Methods, Reception, Refusal};
+use crate::codec::Connect;
 
-/// CONNECT is the first packet, and nothing else may be `[MQTT-3.1.0-1]`.
-const CONNECT: u8 = 0x10;
 const BUFFER_BYTES: usize = 1024;
 
 /// What came of it.
 pub(super) enum Greeting {
     Admitted {
         admission: Box<Admission>,
-        /// What came behind the CONNECT.
+        /// What came behind the last packet.
         rest: Vec<u8>,
     },
     Refused {
@@ -34,133 +31,137 @@ pub(super) enum Greeting {
         /// Empty where the standard has no answer.
         connack: Vec<u8>,
     },
-    Timeout,
-    /// The peer closed before its CONNECT was whole.
+    /// The peer closed or gave up before it was let in.
     Closed,
 }
 
-/// Reads until the first packet is whole, or cannot become one.
-pub(super) async fn hear(shared: &Shared, stream: &TcpStream) -> io::Result<Vec<u8>> {
-    let packet_bytes_max = connect_bytes_max(shared);
-    let mut bytes = Vec::new();
-    let mut counted = Counted { shared, bytes: 0 };
-    while !is_decided(&bytes, packet_bytes_max) {
-        stream.readable().await?;
-        if bytes.len() == bytes.capacity() {
-            bytes.reserve(bytes.len().max(BUFFER_BYTES));
+/// Reads and answers until it is decided whether the client comes in.
+pub(super) async fn greet(
+    shared: &Shared,
+    stream: &TcpStream,
+    peer: SocketAddr,
+    introduction: &mut Introduction,
+) -> Greeting {
+    let desk = Desk { shared, peer };
+    let mut incoming = Incoming { shared, bytes: Vec::new(), counted_bytes: 0 };
+    loop {
+        let (used, heard) = introduction.hear(&incoming.bytes, &desk);
+        let going_on = match heard {
+            Heard::More => incoming.read(stream).await,
+            Heard::Challenge(bytes) => {
+                incoming.bytes.drain(..used);
+                write_all(stream, &bytes).await
+            }
+            Heard::Admitted(admission) => {
+                incoming.bytes.drain(..used);
+                let mut rest = std::mem::take(&mut incoming.bytes);
+                rest.shrink_to_fit();
+                return Greeting::Admitted { admission, rest };
+            }
+            Heard::Refused { refusal, client_id, connack } => {
+                return Greeting::Refused { refusal, client_id, connack };
+            }
+            Heard::Violated { violation, connack } => {
+                return Greeting::Malformed { error: violation.to_string(), connack };
+            }
+            Heard::NoConnect => {
+                let guess = guess(&incoming.bytes);
+                let error = format!("the first packet is no CONNECT: {guess}");
+                return Greeting::Malformed { error, connack: Vec::new() };
+            }
+            Heard::Goodbye => return Greeting::Closed,
+        };
+        if going_on.is_err() {
+            return Greeting::Closed;
         }
-        match stream.try_read_buf(&mut bytes) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) if counted.grow_to(bytes.len()) => {}
-            Ok(_) => return Err(io::ErrorKind::OutOfMemory.into()),
+    }
+}
+
+/// What a connection in the lobby has sent and was not looked at; it counts, as long as it does, in
+/// the bound of incomplete packets.
+struct Incoming<'s> {
+    shared: &'s Shared,
+    bytes: Vec<u8>,
+    counted_bytes: usize,
+}
+
+impl Incoming<'_> {
+    async fn read(&mut self, stream: &TcpStream) -> io::Result<()> {
+        loop {
+            stream.readable().await?;
+            if self.bytes.len() == self.bytes.capacity() {
+                self.bytes.reserve(self.bytes.len().max(BUFFER_BYTES));
+            }
+            match stream.try_read_buf(&mut self.bytes) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if self.count() => return Ok(()),
+                Ok(_) => return Err(io::ErrorKind::OutOfMemory.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `false` when there is no room for it.
+    fn count(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.counted_bytes, self.bytes.len());
+        self.shared.partial.changed(before, self.counted_bytes)
+    }
+}
+
+impl Drop for Incoming<'_> {
+    fn drop(&mut self) {
+        self.shared.partial.changed(self.counted_bytes, 0);
+    }
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
-/// Who has not said who they are may not make the server hold more than a CONNECT needs: five
-/// fields of 64 KiB and some properties.
-const CONNECT_BYTES_MAX: u32 = 512 * 1024;
-
-fn connect_bytes_max(shared: &Shared) -> u32 {
-    shared.commons.limits().packet_bytes_max.min(CONNECT_BYTES_MAX)
-}
-
-/// What one connection in the lobby holds, as long as it does, in the bound of incomplete packets.
-struct Counted<'s> {
+/// What the server says of one connection.
+struct Desk<'s> {
     shared: &'s Shared,
-    bytes: usize,
-}
-
-impl Counted<'_> {
-    /// `false` when there is no room for it.
-    fn grow_to(&mut self, bytes: usize) -> bool {
-        let before = std::mem::replace(&mut self.bytes, bytes);
-        self.shared.partial.changed(before, bytes)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.shared.partial.changed(self.bytes, 0);
-    }
-}
-
-fn is_decided(bytes: &[u8], packet_bytes_max: u32) -> bool {
-    let other = bytes.first().is_some_and(|&first| first != CONNECT);
-    other || !matches!(Frame::split(bytes, packet_bytes_max), Ok(None))
-}
-
-/// Decides who comes in.
-pub(super) fn judge(shared: &Shared, heard: io::Result<Vec<u8>>, peer: SocketAddr) -> Greeting {
-    let Ok(mut bytes) = heard else {
-        return Greeting::Closed;
-    };
-    if bytes.first() != Some(&CONNECT) {
-        let error = format!("the first packet is no CONNECT: {}", guess(&bytes));
-        return Greeting::Malformed { error, connack: Vec::new() };
-    }
-    let frame = match Frame::split(&bytes, connect_bytes_max(shared)) {
-        Ok(Some(frame)) => frame,
-        Ok(None) => return Greeting::Closed,
-        Err(error) => {
-            return Greeting::Malformed { error: error.to_string(), connack: Vec::new() };
-        }
-    };
-    let connect = match decode(frame, Version::V5) {
-        Ok(Packet::Connect(connect)) => connect,
-        Ok(_) => return Greeting::Closed, // The first byte says CONNECT.
-        Err(error) => return malformed(error, frame),
-    };
-    match admission(shared, &connect, peer) {
-        Ok(admission) => {
-            let len = frame.len;
-            bytes.drain(..len);
-            bytes.shrink_to_fit();
-            Greeting::Admitted { admission: Box::new(admission), rest: bytes }
-        }
-        Err(refusal) => Greeting::Refused {
-            refusal,
-            client_id: connect.client_id.into(),
-            connack: refusal.connack(connect.version),
-        },
-    }
-}
-
-fn admission(
-    shared: &Shared,
-    connect: &Connect<'_>,
     peer: SocketAddr,
-) -> Result<Admission, Refusal> {
-    let live = shared.live();
-    if shared.is_stopping() {
-        return Err(Refusal::ServerShuttingDown);
-    }
-    if !live.anonymous.admits(peer.ip()) {
-        return Err(Refusal::NotAuthorized);
-    }
-    // This connection is counted already.
-    if shared.connections() > live.connections_max {
-        return Err(Refusal::TooManyConnections);
-    }
-    let assigned = || shared.chance.client_id();
-    Admission::new(connect, peer, &shared.commons.limits(), assigned)
 }
 
-/// A CONNECT that cannot be read: told to whoever understands the answer.
-fn malformed(error: DecodeError, frame: Frame<'_>) -> Greeting {
-    let mut connack = Vec::new();
-    if let Some(version) = Connect::refusal_version(frame, error) {
-        let refused = Connack {
-            session_present: false,
-            reason: error.reason(),
-            properties: Properties::EMPTY,
-        };
-        encode(&Packet::Connack(refused), version, &mut connack);
+impl Reception for Desk<'_> {
+    fn limits(&self) -> Arc<Limits> {
+        self.shared.commons.limits()
     }
-    Greeting::Malformed { error: error.to_string(), connack }
+
+    fn methods(&self) -> &Methods {
+        &self.shared.methods
+    }
+
+    fn client_id(&self) -> Box<str> {
+        self.shared.chance.client_id()
+    }
+
+    fn admits(&self, connect: &Connect<'_>) -> Result<(), Refusal> {
+        let live = self.shared.live();
+        if self.shared.is_stopping() {
+            return Err(Refusal::ServerShuttingDown);
+        }
+        // Who names a method comes in by what it proves.
+        let proves = connect.properties.authentication_method().is_some();
+        if !proves && !live.anonymous.admits(self.peer.ip()) {
+            return Err(Refusal::NotAuthorized);
+        }
+        // This connection is counted already.
+        if self.shared.connections() > live.connections_max {
+            return Err(Refusal::TooManyConnections);
+        }
+        Ok(())
+    }
 }
 
 /// What else may be knocking here.

@@ -1,7 +1,7 @@
 //! Where connections wait until they have said who they are.
 //!
 //! It runs on a small runtime of its own, as this is the part that waits: for connections, for
-//! their first packet, for farewells. Whoever is let in leaves it for its home shard and never
+//! their first packets, for farewells. Whoever is let in leaves it for its home shard and never
 //! comes back, except to be told goodbye. Bounded: so many connections at once, each for so long.
 
 use std::io;
@@ -20,7 +20,7 @@ use super::greeting::{self, Greeting};
 use super::linger::say_and_close;
 use super::shared::Shared;
 use super::throttle::Throttle;
-use crate::broker::Refusal;
+use crate::broker::{Introduction, Refusal};
 use crate::transport::Stream;
 
 /// When the process has no descriptor left, trying again at once would only burn the processor.
@@ -77,10 +77,11 @@ async fn accept_failed(shared: &Shared, gate: &Gate, error: &io::Error) {
 /// Hears a client out, and lets it in or not.
 async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Seat) {
     let wait = Duration::from_secs(shared.live().connect_timeout_secs);
-    let heard = timeout(wait, greeting::hear(shared, &stream)).await;
-    let greeting = match heard {
-        Ok(bytes) => greeting::judge(shared, bytes, peer),
-        Err(_) => Greeting::Timeout,
+    let mut introduction = Introduction::new(peer);
+    let greeted = timeout(wait, greeting::greet(shared, &stream, peer, &mut introduction)).await;
+    let Ok(greeting) = greeted else {
+        seat.count_refused();
+        return time_is_up(shared, stream, peer, introduction).await;
     };
     match greeting {
         Greeting::Admitted { admission, rest } => {
@@ -103,14 +104,27 @@ async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Sea
             tell_turned_away(&shared.throttles.turned_away, peer, &error);
             say_and_close(stream, &connack).await;
         }
-        Greeting::Timeout => {
-            seat.count_refused();
-            count(&shared.counts.timeout);
-            let why = "no complete CONNECT came in time ([limits] connect_timeout_secs)";
-            tell_turned_away(&shared.throttles.turned_away, peer, why);
-        }
         // Port scanners and health checks: counted, not worth a line.
         Greeting::Closed => count(&shared.counts.closed),
+    }
+}
+
+async fn time_is_up(
+    shared: &Shared,
+    stream: TcpStream,
+    peer: SocketAddr,
+    introduction: Introduction,
+) {
+    count(&shared.counts.timeout);
+    let why = if introduction.is_authenticating() {
+        "the authentication was not complete in time ([limits] connect_timeout_secs)"
+    } else {
+        "no complete CONNECT came in time ([limits] connect_timeout_secs)"
+    };
+    tell_turned_away(&shared.throttles.turned_away, peer, why);
+    let connack = introduction.expire();
+    if !connack.is_empty() {
+        say_and_close(stream, &connack).await;
     }
 }
 
@@ -128,9 +142,11 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
         Refusal::TooManyConnections => {
             (&shared.counts.connections_max, &shared.throttles.connections_max)
         }
+        Refusal::BadAuthenticationMethod | Refusal::AuthenticationFailed(_) => {
+            (&shared.counts.authentication, &shared.throttles.authentication)
+        }
         Refusal::ClientIdentifierNotValid
         | Refusal::WillTopicInvalid
-        | Refusal::BadAuthenticationMethod
         | Refusal::TooManySessions
         | Refusal::ServerShuttingDown
         | Refusal::UnsupportedProtocolVersion => {

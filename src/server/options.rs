@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::Anonymous;
-use crate::broker::Limits;
+use crate::broker::{Limits, Methods};
 
 /// How a server is to run. [`super::Server::reconfigure`] says which of it can change later.
 #[derive(Clone, Debug)]
@@ -18,9 +18,13 @@ pub struct Options {
     pub limits: Limits,
     /// Who may come in without credentials.
     pub anonymous: Anonymous,
+    /// Methods of enhanced authentication. Who comes in by one has shown credentials, so that
+    /// `anonymous` does not ask where it comes from.
+    pub methods: Methods,
     /// Network connections at one time, those in the lobby included.
     pub connections_max: u64,
-    /// From `accept` to the last byte of CONNECT, seconds.
+    /// From `accept` to the last byte of CONNECT, or to the end of an enhanced authentication,
+    /// seconds.
     pub connect_timeout_secs: u64,
     /// Connections that have not sent their CONNECT yet; further ones wait in the kernel's
     /// backlog.

@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::partial::Partial;
 use super::throttle::Throttle;
 use super::{Anonymous, Options};
-use crate::broker::{Commons, Stats};
+use crate::broker::{Commons, Methods, Stats};
 
 /// Connections whose farewell is waited for at one time; others are closed without it.
 const LINGERING_MAX: usize = 1024;
@@ -24,6 +24,7 @@ pub(super) struct Shared {
     pub(super) chance: Chance,
     pub(super) gates: Vec<Arc<Gate>>,
     pub(super) partial: Partial,
+    pub(super) methods: Methods,
     pub(super) lobby: Handle,
     /// Room for connections that have not sent their CONNECT yet.
     pub(super) connecting: Arc<Semaphore>,
@@ -49,6 +50,7 @@ pub(super) struct Live {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) not_authorized: AtomicU64,
+    pub(super) authentication: AtomicU64,
     pub(super) connections_max: AtomicU64,
     pub(super) other_refusal: AtomicU64,
     pub(super) malformed: AtomicU64,
@@ -62,6 +64,7 @@ pub(super) struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Throttles {
     pub(super) anonymous: Throttle,
+    pub(super) authentication: Throttle,
     pub(super) connections_max: Throttle,
     pub(super) turned_away: Throttle,
     pub(super) accept: Throttle,
@@ -97,6 +100,7 @@ impl Shared {
             chance: parts.chance,
             gates: parts.gates,
             partial: Partial::new(&options.limits),
+            methods: options.methods.clone(),
             lobby: parts.lobby,
             connecting: Arc::new(Semaphore::new(connecting_max)),
             connecting_max,
@@ -164,6 +168,7 @@ impl Shared {
         stats.set("connections.ended.partial_full", self.partial.ended());
         stats.set("lobby.connecting", connecting as u64);
         stats.set("lobby.refused.not_authorized", value(&counts.not_authorized));
+        stats.set("lobby.refused.authentication", value(&counts.authentication));
         stats.set("lobby.refused.connections_max", value(&counts.connections_max));
         stats.set("lobby.refused.other", value(&counts.other_refusal));
         stats.set("lobby.refused.malformed", value(&counts.malformed));

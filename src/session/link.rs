@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Aliases, Outbox};
+use super::{Aliases, Authentication, Outbox};
 use crate::codec::Version;
 
 /// What the client said it can take.
@@ -30,6 +30,8 @@ pub struct Link {
     pub peer: SocketAddr,
     /// What the client can take.
     pub limits: PeerLimits,
+    /// The enhanced authentication, when CONNECT named a method.
+    pub authentication: Option<Box<Authentication>>,
     /// Keep Alive in force, seconds; 0 = off.
     pub keep_alive_secs: u16,
     /// When the last bytes came, on the clock of `ticks_ms`.

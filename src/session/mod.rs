@@ -13,6 +13,7 @@
 //! A session never sees another session, the routes, or the time other than as an argument.
 
 mod alias;
+mod authentication;
 mod identifiers;
 mod inbound;
 mod inflight;
@@ -27,6 +28,9 @@ mod violation;
 mod will;
 
 pub use alias::Aliases;
+pub use authentication::{
+    Applicant, Authentication, Denial, Exchange, Grant, Method, Methods, Step,
+};
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
 pub use link::{Link, PeerLimits};

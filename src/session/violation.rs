@@ -14,9 +14,23 @@ pub enum Violation {
     /// A packet only servers send.
     #[error("a packet that only a server may send")]
     ServerPacket,
-    /// AUTH without an authentication method in CONNECT `[MQTT-4.12.0-6]`.
-    #[error("AUTH without an authentication method")]
+    /// AUTH without an authentication method in CONNECT `[MQTT-4.12.0-7]`.
+    #[error("AUTH without an authentication method in CONNECT")]
+    AuthWithoutMethod,
+    /// AUTH that is not due: an answer to nothing, a new exchange while one runs, or 0x00, which
+    /// only a server says `[MQTT-4.12.0-3]`.
+    #[error("an AUTH packet that is not due")]
     UnexpectedAuth,
+    /// AUTH that does not name its method `[MQTT-4.12.0-5]`.
+    #[error("AUTH does not name the authentication method")]
+    AuthenticationMethodMissing,
+    /// AUTH that names another method than CONNECT `[MQTT-4.12.0-5]` `[MQTT-4.12.1-1]`.
+    #[error("AUTH names another authentication method than CONNECT")]
+    AuthenticationMethodChanged,
+    /// A packet other than AUTH and DISCONNECT before the end of the authentication
+    /// `[MQTT-3.1.2-30]`.
+    #[error("a packet other than AUTH and DISCONNECT before CONNACK")]
+    PacketBeforeConnack,
     /// Alias 0 or above Topic Alias Maximum `[MQTT-3.3.2-9]`.
     #[error("a topic alias of 0 or above the maximum")]
     TopicAliasAboveMaximum,
@@ -57,12 +71,17 @@ impl Violation {
             Self::Decode(error) => error.reason(),
             Self::SecondConnect
             | Self::ServerPacket
+            | Self::AuthWithoutMethod
             | Self::UnexpectedAuth
+            | Self::AuthenticationMethodMissing
+            | Self::PacketBeforeConnack
             | Self::SubscriptionIdentifierFromClient
             | Self::NoLocalOnShared
             | Self::UnexpectedAcknowledgement
             | Self::UnknownTopicAlias
             | Self::SessionExpiryFromZero => ReasonCode::ProtocolError,
+            // "… or does not match the authentication method currently in use" (section 2.4).
+            Self::AuthenticationMethodChanged => ReasonCode::BadAuthenticationMethod,
             Self::TopicAliasAboveMaximum => ReasonCode::TopicAliasInvalid,
             Self::TopicNameInvalid => ReasonCode::TopicNameInvalid,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,

@@ -6,6 +6,7 @@
 
 mod kit;
 
+mod authenticate;
 mod connect;
 mod keep_alive;
 mod limits;

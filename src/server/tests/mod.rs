@@ -2,6 +2,7 @@
 //!
 //! Everything waits on readiness: a read that gets nothing for ten seconds fails the test.
 
+mod authenticate;
 mod lobby;
 mod operate;
 mod peer;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Anonymous, Inherited, Options, Server};
-use crate::broker::Limits;
+use crate::broker::{Limits, Methods};
 
 pub(super) fn limits() -> Limits {
     Limits {
@@ -38,6 +39,7 @@ fn options(shards: usize) -> Options {
         tcp: vec!["127.0.0.1:0".parse().expect("an address")],
         limits: limits(),
         anonymous: Anonymous::Private,
+        methods: Methods::default(),
         connections_max: 10_000,
         connect_timeout_secs: 30,
         connecting_max: 1000,

@@ -1,14 +1,15 @@
 //! Shards in memory: this carries bytes and letters between them, and is their clock.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mqttd::broker::{Admission, Closing, Commons, ConnectionId, Limits, Lost, Now, Refusal, Shard};
-use mqttd::codec::{
-    Connack, Connect, DecodeError, Frame, PACKET_BYTES_MAX, Packet, Properties, Version, decode,
-    encode,
+use mqttd::broker::{
+    Admission, Closing, Commons, ConnectionId, Heard, Introduction, Limits, Lost, Methods, Now,
+    Reception, Refusal, Shard,
 };
+use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
 
 use super::Wire;
 
@@ -16,11 +17,13 @@ pub(super) struct Memory {
     commons: Arc<Commons>,
     shards: Vec<Shard>,
     connections: Vec<Connection>,
-    assigned: u32,
+    desk: Desk,
     now: Now,
 }
 
 struct Connection {
+    /// Until it is let in.
+    introduction: Introduction,
     place: Place,
     /// From the client, not used yet.
     to_broker: Vec<u8>,
@@ -30,49 +33,74 @@ struct Connection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// No CONNECT yet.
+    /// Not let in yet.
     Lobby,
     Shard(usize, ConnectionId),
     Closed,
 }
 
+/// Lets everybody in whom the protocol lets in.
+struct Desk {
+    commons: Arc<Commons>,
+    methods: Methods,
+    assigned: Cell<u32>,
+}
+
+impl Reception for Desk {
+    fn limits(&self) -> Arc<Limits> {
+        self.commons.limits()
+    }
+
+    fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    fn client_id(&self) -> Box<str> {
+        self.assigned.set(self.assigned.get() + 1);
+        format!("assigned-{}", self.assigned.get()).into()
+    }
+
+    fn admits(&self, _: &Connect<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
 impl Memory {
-    pub(super) fn new(shards: u16, limits: &Limits) -> Self {
+    pub(super) fn new(shards: u16, limits: &Limits, methods: &Methods) -> Self {
         let commons = Commons::new(usize::from(shards), limits.clone(), 0x5eed);
+        let methods = methods.clone();
         Self {
             shards: (0..shards).map(|number| Shard::new(number, Arc::clone(&commons))).collect(),
+            desk: Desk { commons: Arc::clone(&commons), methods, assigned: Cell::new(0) },
             commons,
             connections: Vec::new(),
-            assigned: 0,
             now: Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 },
         }
     }
 
-    /// The first packet decides; what follows it goes to the shard.
+    /// Until it is let in or turned away; what follows goes to the shard.
     fn greet(&mut self, number: usize) {
-        let bytes = self.connections[number].to_broker.clone();
-        let limits = self.commons.limits();
-        let frame = match Frame::split(&bytes, limits.packet_bytes_max) {
-            Ok(None) => return,
-            Ok(Some(frame)) => frame,
-            Err(_) => return self.refuse(number, Vec::new()),
-        };
-        let connect = match decode(frame, Version::V5) {
-            Ok(Packet::Connect(connect)) => connect,
-            Ok(_) => return self.refuse(number, Vec::new()),
-            Err(error) => return self.refuse(number, unreadable(frame, error)),
-        };
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1024));
-        self.assigned += 1;
-        let assigned = || format!("assigned-{}", self.assigned).into();
-        let admitted = Admission::new(&connect, peer, &limits, assigned);
-        let admitted = admitted.and_then(|admission| self.admit(number, admission));
-        if let Err(refusal) = admitted {
-            return self.refuse(number, refusal.connack(connect.version));
+        loop {
+            let connection = &mut self.connections[number];
+            let (used, heard) = connection.introduction.hear(&connection.to_broker, &self.desk);
+            connection.to_broker.drain(..used);
+            match heard {
+                Heard::More => return,
+                Heard::Challenge(bytes) => connection.to_client.extend(bytes),
+                Heard::Admitted(admission) => {
+                    let version = admission.version;
+                    if let Err(refusal) = self.admit(number, *admission) {
+                        return self.refuse(number, refusal.connack(version));
+                    }
+                    self.carry();
+                    return self.feed(number);
+                }
+                Heard::Refused { connack, .. } | Heard::Violated { connack, .. } => {
+                    return self.refuse(number, connack);
+                }
+                Heard::NoConnect | Heard::Goodbye => return self.refuse(number, Vec::new()),
+            }
         }
-        self.connections[number].to_broker.drain(..frame.len);
-        self.carry();
-        self.feed(number);
     }
 
     fn admit(&mut self, number: usize, admission: Admission) -> Result<(), Refusal> {
@@ -157,21 +185,12 @@ impl Memory {
     }
 }
 
-/// The CONNACK for a CONNECT that cannot be read, where there is one.
-fn unreadable(frame: Frame<'_>, error: DecodeError) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(version) = Connect::refusal_version(frame, error) {
-        let (session_present, properties) = (false, Properties::EMPTY);
-        let connack = Connack { session_present, reason: error.reason(), properties };
-        encode(&Packet::Connack(connack), version, &mut bytes);
-    }
-    bytes
-}
-
 impl Wire for Memory {
     fn open(&mut self) {
         let (to_broker, to_client) = (Vec::new(), VecDeque::new());
-        self.connections.push(Connection { place: Place::Lobby, to_broker, to_client });
+        let introduction = Introduction::new(SocketAddr::from(([127, 0, 0, 1], 1024)));
+        let place = Place::Lobby;
+        self.connections.push(Connection { introduction, place, to_broker, to_client });
     }
 
     fn send(&mut self, connection: usize, bytes: &[u8]) {
@@ -195,8 +214,8 @@ impl Wire for Memory {
     }
 
     fn cut(&mut self, connection: usize) {
-        if let Place::Shard(shard, id) = self.connections[connection].place {
-            self.connections[connection].place = Place::Closed;
+        let place = std::mem::replace(&mut self.connections[connection].place, Place::Closed);
+        if let Place::Shard(shard, id) = place {
             self.shards[shard].lost(id, Lost::ByPeer, self.now);
             self.carry();
         }

@@ -5,7 +5,7 @@ pub(crate) mod packets;
 mod memory;
 mod socket;
 
-use mqttd::broker::Limits;
+use mqttd::broker::{Limits, Methods};
 use mqttd::codec::{
     Connack, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS,
     ReasonCode, Suback, Version, decode, encode,
@@ -49,9 +49,18 @@ pub(crate) fn both(script: impl Fn(&mut Broker)) {
 
 /// Runs a dialogue in every way.
 pub(crate) fn both_with(limits: &Limits, script: impl Fn(&mut Broker)) {
-    memory_with(limits, &script);
+    everywhere(limits, &Methods::default(), script);
+}
+
+/// Runs a dialogue in every way, with a broker that knows methods of authentication.
+pub(crate) fn both_knowing(methods: &Methods, script: impl Fn(&mut Broker)) {
+    everywhere(&limits(), methods, script);
+}
+
+fn everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
+    memory_everywhere(limits, methods, &script);
     eprintln!("over sockets, 2 shards:");
-    script(&mut Broker { wire: Box::new(Socket::new(limits)), opened: 0 });
+    script(&mut Broker { wire: Box::new(Socket::new(limits, methods)), opened: 0 });
 }
 
 /// Runs a dialogue that needs time to pass, in memory.
@@ -61,9 +70,13 @@ pub(crate) fn in_memory(script: impl Fn(&mut Broker)) {
 
 /// Runs a dialogue that needs time to pass, in memory.
 pub(crate) fn memory_with(limits: &Limits, script: impl Fn(&mut Broker)) {
+    memory_everywhere(limits, &Methods::default(), script);
+}
+
+fn memory_everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
     for shards in [1, 2] {
         eprintln!("in memory, {shards} shards:");
-        script(&mut Broker { wire: Box::new(Memory::new(shards, limits)), opened: 0 });
+        script(&mut Broker { wire: Box::new(Memory::new(shards, limits, methods)), opened: 0 });
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use mqttd::broker::Limits;
+use mqttd::broker::{Limits, Methods};
 use mqttd::codec::{Frame, PACKET_BYTES_MAX};
 use mqttd::server::{Anonymous, Inherited, Options, Server};
 
@@ -24,12 +24,13 @@ struct Connection {
 }
 
 impl Socket {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, methods: &Methods) -> Self {
         let options = Options {
             shards: 2,
             tcp: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             limits: limits.clone(),
             anonymous: Anonymous::Private,
+            methods: methods.clone(),
             connections_max: 1000,
             connect_timeout_secs: 10,
             connecting_max: 100,
