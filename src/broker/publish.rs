@@ -4,7 +4,7 @@
 //! carries the letters when the batch is done.
 
 use super::mail::Addressee;
-use super::routes::Receiver;
+use super::routes::{Hears, Receiver};
 use super::{SessionId, Shard};
 use crate::codec::QoS;
 use crate::session::{Content, Parcel};
@@ -36,7 +36,9 @@ impl Shard {
         let publication = Publication { from, qos, retain };
         let matched = self.remembered.find(content.topic, &self.commons);
         self.post.begin_message();
+        let mut receivers = matched.groups.len();
         for receiver in &matched.receivers {
+            receivers += usize::from(receiver.hears != Hears::Own);
             if let Some(addressee) = publication.address(receiver) {
                 self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
             }
@@ -47,7 +49,6 @@ impl Shard {
                 self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
             }
         }
-        let receivers = matched.receivers.len() + matched.groups.len();
         if receivers == 0 {
             self.desk.counters.messages_unmatched += 1;
         }
@@ -67,7 +68,8 @@ impl Shard {
 impl Publication {
     /// How one receiver gets the message; `None` where No Local rules it out `[MQTT-3.8.3-3]`.
     fn address(&self, receiver: &Receiver) -> Option<Addressee> {
-        if receiver.no_local && self.from == Some(receiver.session) {
+        let is_own = self.from == Some(receiver.session);
+        if receiver.hears == if is_own { Hears::Others } else { Hears::Own } {
             return None;
         }
         Some(Addressee {

@@ -38,10 +38,20 @@ pub(super) struct Receiver {
     pub(super) session: SessionId,
     /// The highest of the subscriptions' `[MQTT-3.3.4-2]`.
     pub(super) qos: QoS,
-    /// Whether every subscription that matched has No Local.
-    pub(super) no_local: bool,
+    pub(super) hears: Hears,
     pub(super) retain_as_published: bool,
+    /// Those of all subscriptions that have one `[MQTT-3.3.4-4]`.
     pub(super) identifiers: Identifiers,
+}
+
+/// Whose messages a receiver gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hears {
+    All,
+    /// Not its own: every subscription that matched has No Local, or `Own` stands beside it.
+    Others,
+    /// Only its own, with the subscriptions that do not have No Local; beside `Others`.
+    Own,
 }
 
 /// All who get the messages of one Topic Name.
@@ -72,18 +82,30 @@ impl Receiver {
         Self {
             session: subscriber.session,
             qos: subscriber.qos,
-            no_local: subscriber.no_local,
+            hears: if subscriber.no_local { Hears::Others } else { Hears::All },
             retain_as_published: subscriber.retain_as_published,
             identifiers: Identifiers::new(known),
         }
     }
 
-    /// The receiver for all subscriptions of one session that matched.
-    fn merged(subscribers: &[Subscriber]) -> Self {
-        let first = &subscribers[0];
-        if subscribers.len() == 1 {
-            return Self::of(first);
+    /// The receiver for all subscriptions of one session that matched. For the session's own
+    /// messages those with No Local do not count; where the others differ, they are a receiver of
+    /// their own.
+    fn merge(subscribers: &[Subscriber], receivers: &mut Vec<Self>) {
+        if let [subscriber] = subscribers {
+            return receivers.push(Self::of(subscriber));
         }
+        let local: Vec<Subscriber> =
+            subscribers.iter().filter(|subscriber| !subscriber.no_local).copied().collect();
+        let hears = if local.len() == subscribers.len() { Hears::All } else { Hears::Others };
+        receivers.push(Self::merged(subscribers, hears));
+        if hears == Hears::Others && !local.is_empty() {
+            receivers.push(Self::merged(&local, Hears::Own));
+        }
+    }
+
+    fn merged(subscribers: &[Subscriber], hears: Hears) -> Self {
+        let first = &subscribers[0];
         let identifiers: Vec<u32> = subscribers
             .iter()
             .map(|subscriber| subscriber.identifier)
@@ -92,7 +114,7 @@ impl Receiver {
         Self {
             session: first.session,
             qos: subscribers.iter().map(|subscriber| subscriber.qos).max().unwrap_or(first.qos),
-            no_local: subscribers.iter().all(|subscriber| subscriber.no_local),
+            hears,
             retain_as_published: subscribers.iter().any(|one| one.retain_as_published),
             identifiers: Identifiers::new(&identifiers),
         }
@@ -140,7 +162,7 @@ impl Routes {
         self.subscriptions -= usize::from(removed == Some(true));
     }
 
-    /// Everybody who gets messages of `topic`, each session once.
+    /// Everybody who gets messages of `topic`, each session once (twice where No Local divides it).
     pub(super) fn find(&self, topic: &str) -> Matched {
         let mut subscribers: Vec<Subscriber> = Vec::new();
         let mut groups = Vec::new();
@@ -154,7 +176,8 @@ impl Routes {
         });
         subscribers.sort_by_key(|subscriber| subscriber.session);
         let same = |a: &Subscriber, b: &Subscriber| a.session == b.session;
-        let receivers = subscribers.chunk_by(same).map(Receiver::merged).collect();
+        let mut receivers = Vec::new();
+        subscribers.chunk_by(same).for_each(|chunk| Receiver::merge(chunk, &mut receivers));
         Matched { receivers, groups }
     }
 }

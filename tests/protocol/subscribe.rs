@@ -5,7 +5,9 @@ use mqttd::codec::{
     SubscriptionRequest, Version,
 };
 
-use crate::kit::packets::{publish, publish_1, publish_2, subscribe_packet, subscribe_with};
+use crate::kit::packets::{
+    publish, publish_1, publish_2, pubrec, subscribe_packet, subscribe_with,
+};
 use crate::kit::{Broker, Client, both};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -149,6 +151,44 @@ fn no_local_keeps_a_clients_own_messages_from_it() {
         broker.expect_silence(client);
         broker.send(other, &Packet::Publish(publish("a", b"theirs")));
         broker.expect_publish(client, &publish("a", b"theirs"));
+    });
+}
+
+/// `[MQTT-3.8.3-3]` `[MQTT-3.3.4-2]` `[MQTT-3.3.4-3]`: to a client's own message only its
+/// subscriptions without No Local count, with their QoS and their identifiers.
+#[test]
+fn no_local_divides_overlapping_subscriptions() {
+    both(|broker| {
+        let client = broker.connect(Version::V5, "a");
+        for (identifier, filter, qos, no_local) in [
+            (1, "a/#", QoS::AtMostOnce, false),
+            (2, "a/+", QoS::AtLeastOnce, false),
+            (3, "a/b", QoS::ExactlyOnce, true),
+        ] {
+            let options = SubscriptionOptions { no_local, ..SubscriptionOptions::new(qos) };
+            let mut properties = PropertiesBuf::default();
+            properties.push(Property::SubscriptionIdentifier(identifier));
+            let request = SubscriptionRequest { filter, options };
+            let bytes = subscribe_with(Version::V5, 1, properties.as_properties(), &[request]);
+            broker.send_bytes(client, &bytes);
+            broker.expect_suback(client, 1, &[qos.as_bits()]);
+        }
+        let other = broker.connect(Version::V5, "b");
+        for (from, qos, expected) in
+            [(client, QoS::AtLeastOnce, &[1, 2][..]), (other, QoS::ExactlyOnce, &[1, 2, 3])]
+        {
+            broker.send(from, &Packet::Publish(publish_2(1, "a/b", b"x")));
+            let mut heard = Vec::new();
+            broker.hear(client, |packet| {
+                let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
+                assert_eq!(publish.qos, qos);
+                heard.extend(publish.properties.subscription_identifiers());
+            });
+            heard.sort_unstable();
+            assert_eq!(heard, expected);
+            broker.expect(from, &pubrec(1));
+            broker.expect_silence(client);
+        }
     });
 }
 
