@@ -43,7 +43,7 @@ pub trait Reception {
     fn admits(&self, connect: &Connect<'_>) -> Result<(), Refusal>;
 }
 
-/// What is to be done.
+/// What is to be done. Whoever is turned away is not heard any more `[MQTT-3.1.4-6]`.
 #[derive(Debug)]
 pub enum Heard {
     /// Nothing, until more bytes have come.
@@ -146,6 +146,7 @@ impl Introduction {
             Ok(_) => return Heard::NoConnect, // The first byte says CONNECT.
             Err(error) => return malformed(error, frame),
         };
+        // `[MQTT-3.1.4-2]`
         let judged = reception.admits(&connect).and_then(|()| self.judge(&connect, reception));
         judged.unwrap_or_else(|refusal| refused(refusal, connect.client_id, connect.version))
     }

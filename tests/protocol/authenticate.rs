@@ -113,7 +113,7 @@ fn say(broker: &mut Broker, client: Client, reason: ReasonCode, method: &str, da
     broker.send(client, &auth(reason, &credentials(method, data)));
 }
 
-/// The server's AUTH: exactly the method and the data `[MQTT-4.12.0-5]`.
+/// The server's AUTH: exactly the method and the data.
 fn expect_auth(broker: &mut Broker, client: Client, reason: ReasonCode, method: &str, data: &[u8]) {
     broker.expect(client, &auth(reason, &credentials(method, data)));
 }
@@ -155,7 +155,7 @@ fn expect_refused(broker: &mut Broker, client: Client, expected: ReasonCode) {
     broker.expect_closed(client);
 }
 
-/// `[MQTT-4.12.0-2]` `[MQTT-4.12.0-3]` `[MQTT-4.12.0-5]`
+/// `[MQTT-4.12.0-2]` `[MQTT-4.12.0-3]` `[MQTT-4.12.0-5]` `[MQTT-3.15.2-1]`
 #[test]
 fn a_client_proves_who_it_is_in_as_many_rounds_as_the_method_has() {
     both(|broker| {
@@ -180,7 +180,7 @@ fn a_method_nobody_knows_is_refused() {
     });
 }
 
-/// `[MQTT-4.12.0-4]`
+/// `[MQTT-4.12.0-4]` `[MQTT-3.1.4-2]`
 #[test]
 fn the_server_may_refuse_at_any_point() {
     both(|broker| {
@@ -428,7 +428,8 @@ fn a_client_without_identifier_is_given_one_in_the_end() {
     });
 }
 
-/// `[MQTT-3.1.2-24]`: a question the client cannot take is not asked.
+/// `[MQTT-3.1.2-24]` `[MQTT-3.15.2-2]` `[MQTT-3.15.2-3]`: AUTH carries neither Reason String nor
+/// User Property, and a question the client cannot take without them is not asked.
 #[test]
 fn no_auth_is_larger_than_the_client_takes() {
     both(|broker| {

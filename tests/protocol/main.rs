@@ -8,6 +8,7 @@ mod kit;
 
 mod authenticate;
 mod connect;
+mod introduction;
 mod keep_alive;
 mod limits;
 mod properties;
