@@ -71,10 +71,33 @@ fn write(first: u8, reason: ReasonCode, properties: Properties<'_>, out: &mut Ve
         if reason == ReasonCode::Success {
             return out.extend_from_slice(&[first, 0]);
         }
-        return out.extend_from_slice(&[first, 1, reason.as_byte()]);
+        // The property length may be left out here too, but not every client knows that: some then
+        // wait for it, and never learn the reason.
+        return out.extend_from_slice(&[first, 2, reason.as_byte(), 0]);
     }
     out.push(first);
     write_varint(out, 1 + properties.wire_len(Version::V5));
     out.push(reason.as_byte());
     properties.write(Version::V5, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_never_without_a_property_length() {
+        let mut out = Vec::new();
+        let reason = ReasonCode::SessionTakenOver;
+        let disconnect = Disconnect { reason, properties: Properties::EMPTY };
+        disconnect.encode(Version::V5, &mut out);
+        assert_eq!(out, [0xe0, 2, 0x8e, 0]);
+        // Both forms are read `[MQTT-3.14.2-1]`.
+        assert_eq!(Disconnect::decode(&[0x8e], Version::V5), Ok(disconnect));
+        assert_eq!(Disconnect::decode(&[0x8e, 0], Version::V5), Ok(disconnect));
+        // Where all is as it should be, nothing is said.
+        out.clear();
+        Disconnect { reason: ReasonCode::Success, ..disconnect }.encode(Version::V5, &mut out);
+        assert_eq!(out, [0xe0, 0]);
+    }
 }

@@ -384,7 +384,7 @@ fn the_wire_form_of_the_small_packets() {
         (Packet::Pingresp, Version::V31, b"\xd0\x00"),
         (bye(ReasonCode::Success), Version::V5, b"\xe0\x00"),
         (bye(ReasonCode::Success), Version::V311, b"\xe0\x00"),
-        (bye(ReasonCode::ServerShuttingDown), Version::V5, b"\xe0\x01\x8b"),
+        (bye(ReasonCode::ServerShuttingDown), Version::V5, b"\xe0\x02\x8b\0"),
         (connack(true, ReasonCode::Success), Version::V5, b"\x20\x03\x01\x00\x00"),
         (connack(false, ReasonCode::NotAuthorized), Version::V311, b"\x20\x02\x00\x05"),
     ];
