@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqttd::broker::{Admission, Commons, ConnectionId, Limits, Now, Shard};
+use mqttd::broker::{Admission, Commons, ConnectionId, Limits, Now, Shard, SharedChoice};
 use mqttd::codec::{Frame, Packet, Properties, Publish, QoS, Subscribe, SubscriptionOptions};
 use mqttd::codec::{SubscriptionRequest, Version, decode, encode};
 
@@ -156,5 +156,6 @@ fn limits() -> Limits {
         retained_messages_max: 1000,
         sessions_max: 1000,
         memory_bytes_max: 1 << 30,
+        shared_choice: SharedChoice::LeastBacklog,
     }
 }

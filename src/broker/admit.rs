@@ -51,6 +51,7 @@ impl Shard {
         }
         self.answer(id, &admission, resumed.is_some());
         self.desk.refill(slot);
+        self.recall_from_absent(slot);
         self.watch_keep_alive(id, keep_alive_secs, self.now.ticks_ms);
         self.desk.counters.connections += 1;
         self.desk.trays.note(Event::Connected {

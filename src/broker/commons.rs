@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::retained::{Retained, RetainedStore};
 use super::routes::{Matched, Routes};
-use super::share::Presence;
+use super::share::{Group, Presence};
 use super::{Limits, Now, RetainedView, SessionId, Stats};
-use crate::session::{Message, Subscription};
+use crate::session::{Message, ShareId, Subscription};
 use crate::topic::TopicFilter;
 
 /// Shared by all shards of a broker.
@@ -62,8 +62,7 @@ impl Commons {
     /// earlier life must find their shard.
     #[must_use]
     pub fn home(&self, client_id: &str) -> usize {
-        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        let hash = client_id.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+        let hash = fnv(client_id);
         let shards = self.shards as u64;
         usize::try_from((hash ^ (hash >> 32)) % shards).expect("below the number of shards")
     }
@@ -106,7 +105,10 @@ impl Commons {
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         stats.set("sessions", self.sessions.load(Ordering::Relaxed));
-        stats.set("subscriptions", read(&self.routes).len() as u64);
+        let routes = read(&self.routes);
+        stats.set("subscriptions", routes.len() as u64);
+        stats.set("subscriptions.shared", routes.groups().members() as u64);
+        drop(routes);
         stats.set("retained.messages", read(&self.retained).len() as u64);
         stats.set("retained.bytes", self.retained_bytes.load(Ordering::Relaxed));
         stats.set("retained.refused", self.retained_refused.load(Ordering::Relaxed));
@@ -143,11 +145,21 @@ impl Commons {
         filter: TopicFilter<'_>,
         session: SessionId,
         subscription: &Subscription,
-        presence: &Arc<Presence>,
+        presence: Option<&Arc<Presence>>,
         known: bool,
     ) {
         write(&self.routes).subscribe(filter, session, subscription, presence, known);
         self.routes_serial.fetch_add(1, Ordering::Release);
+    }
+
+    /// The group a message came by; `None` when nobody is in it any more.
+    pub(super) fn group(&self, id: ShareId) -> Option<Arc<Group>> {
+        read(&self.routes).groups().by_id(id).cloned()
+    }
+
+    /// The group of a Shared Subscription.
+    pub(super) fn group_named(&self, text: &str) -> Option<Arc<Group>> {
+        read(&self.routes).groups().named(text).cloned()
     }
 
     pub(super) fn unsubscribe<'f>(
@@ -213,6 +225,12 @@ impl Commons {
     pub(super) fn end_session(&self) {
         self.sessions.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// FNV-1a.
+pub(super) fn fnv(text: &str) -> u64 {
+    let next = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, next)
 }
 
 // A panic while a lock was held leaves plain data behind, never half a change that a reader would

@@ -5,6 +5,7 @@ use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
 use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version, encode};
 use crate::session::{Session, Violation};
+use crate::topic::TopicFilter;
 
 impl Shard {
     /// The connection ended outside. `ByPeer` leaves nothing in `closing`: the caller has the
@@ -79,6 +80,7 @@ impl Shard {
         if expiry_secs != u32::MAX {
             self.set_session_timer(id.slot, Purpose::SessionExpiry, expiry_secs);
         }
+        self.recall_own(id.slot);
         match will_delay_secs {
             Some(0) => self.publish_will(id.slot),
             Some(secs) => self.set_session_timer(id.slot, Purpose::WillDelay, secs),
@@ -125,18 +127,21 @@ impl Shard {
     pub(super) fn end_session(&mut self, slot: u32) {
         self.publish_will(slot);
         let session_id = self.session_id(slot);
-        let Some(session) = self.desk.roster.remove(slot) else {
+        let is_member = self.desk.roster.is_member(slot);
+        let Some(mut session) = self.desk.roster.remove(slot) else {
             return;
         };
-        let filters = session.subscriptions.iter().filter_map(|(text, _)| {
-            // Only valid filters were subscribed.
-            crate::topic::TopicFilter::parse(text).ok()
-        });
         if !session.subscriptions.is_empty() {
+            // Only valid filters were subscribed.
+            let texts = session.subscriptions.iter().map(|(text, _)| text);
+            let filters = texts.filter_map(|text| TopicFilter::parse(text).ok());
             self.commons.unsubscribe(filters, session_id);
         }
         self.desk.grown_bytes -= signed(session.held_bytes());
         self.commons.end_session();
+        if is_member {
+            self.bequeath(session_id, &mut session);
+        }
         if session.outlives_connection() {
             let queue_messages = session.queue.len();
             let client_id = session.client_id;

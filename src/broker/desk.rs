@@ -4,17 +4,22 @@
 //! receivers is being read.
 
 use super::mail::Addressee;
+use super::redeliver::Leftovers;
 use super::roster::Roster;
 use super::stats::Counters;
-use super::{ConnectionId, Event, Limits, Trays, signed};
-use crate::codec::{Packet, encode};
+use super::{ConnectionId, Event, Limits, SessionId, Trays, signed};
+use crate::codec::{Packet, QoS, encode};
 use crate::session::{Bounds, DropReason, Link, Outcome, Parcel, Session, Terms};
 
 #[derive(Debug)]
 pub(super) struct Desk {
+    /// The shard it is of.
+    shard: u16,
     pub(super) roster: Roster,
     pub(super) trays: Trays,
     pub(super) counters: Counters,
+    /// Shared messages to be handed on at the end of the step.
+    pub(super) leftovers: Leftovers,
     /// The bounds and the time of this step.
     pub(super) bounds: Bounds,
     /// Outbox buffers that nobody owns at the moment.
@@ -28,11 +33,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(shards: usize, limits: &Limits) -> Self {
+    pub(super) fn new(shard: u16, shards: usize, limits: &Limits) -> Self {
         Self {
+            shard,
             roster: Roster::new(),
             trays: Trays::new(shards),
             counters: Counters::default(),
+            leftovers: Leftovers::default(),
             bounds: bounds(limits),
             spare: Vec::new(),
             grown_bytes: 0,
@@ -41,16 +48,19 @@ impl Desk {
         }
     }
 
-    /// Hands a message to a session of this shard. A session that is gone gets nothing.
+    /// Hands a message to a session of this shard. A session that is gone gets nothing, but the
+    /// others of its group do.
     pub(super) fn hand_over(&mut self, to: &Addressee, parcel: &mut Parcel<'_>) {
         let Some(session) = self.roster.addressed_mut(to.session) else {
-            return;
+            return self.refused(to, parcel, None);
         };
-        let terms = Terms { qos: to.qos, retain: to.retain, identifiers: &to.identifiers };
+        let &Addressee { qos, retain, share, ref identifiers, .. } = to;
+        let terms = Terms { qos, retain, share, identifiers };
         let held_before = session.held_bytes();
         let expired_before = session.queue.expired();
         let outcome = session.deliver(parcel, terms, &self.bounds, &mut self.spare);
         let expired = session.queue.expired() - expired_before;
+        let is_away = session.link.is_none();
         self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
         self.counters.dropped(DropReason::Expired, expired);
         self.heed_budget();
@@ -60,7 +70,37 @@ impl Desk {
                 self.mark_dirty(to.session.slot);
             }
             Outcome::Queued => {}
-            Outcome::Dropped(reason) => self.dropped(to.session.slot, reason),
+            Outcome::Dropped(reason) => self.refused(to, parcel, Some(reason)),
+        }
+        if qos != QoS::AtMostOnce || outcome == Outcome::Queued {
+            self.roster.note_backlog(to.session.slot);
+        }
+        // After having been refused by all that are connected, it waits here.
+        if let Some(share) = share
+            && is_away
+            && to.attempt == 0
+            && outcome == Outcome::Queued
+        {
+            self.leftovers.recall(to.session, share);
+        }
+    }
+
+    /// A session does not take a message (or is gone): another of its group may.
+    fn refused(&mut self, to: &Addressee, parcel: &mut Parcel<'_>, reason: Option<DropReason>) {
+        match (to.share, reason) {
+            (Some(share), _) => self.leftovers.refused(share, to, parcel.message(), reason),
+            (None, Some(reason)) => self.dropped(to.session.slot, reason),
+            (None, None) => {}
+        }
+    }
+
+    /// Nobody of a group took a message; `member` was the last that was asked.
+    pub(super) fn lost(&mut self, member: SessionId, reason: DropReason) {
+        if let Some(session) = self.roster.addressed_mut(member) {
+            session.messages_dropped += 1;
+            self.dropped(member.slot, reason);
+        } else {
+            self.counters.dropped(reason, 1);
         }
     }
 
@@ -104,6 +144,13 @@ impl Desk {
         }
         self.counters.dropped(DropReason::PacketTooLarge, refilled.too_large);
         self.counters.dropped(DropReason::Expired, refilled.expired);
+        if !refilled.refused.is_empty() {
+            let member = self.roster.session_id(self.shard, slot);
+            for delivery in refilled.refused {
+                self.leftovers.refused_later(member, delivery);
+            }
+        }
+        self.roster.note_backlog(slot);
         if grew {
             self.mark_dirty(slot);
         }
@@ -135,6 +182,7 @@ impl Desk {
         let held_before = session.held_bytes();
         let result = change(session, &self.bounds);
         self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        self.roster.note_backlog(slot);
         self.heed_budget();
         Some(result)
     }

@@ -1,5 +1,8 @@
-//! Every bound of a broker. Each has a key in `[limits]` or `[session]` of the configuration;
-//! the defaults and their reasons stand in `daemon/config`.
+//! Every bound of a broker, and the choice it leaves to its operator. Each has a key in `[limits]`,
+//! `[session]` or `[broker]` of the configuration; the defaults and their reasons stand in
+//! `daemon/config`.
+
+use super::SharedChoice;
 
 /// Bounds of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,4 +35,6 @@ pub struct Limits {
     pub sessions_max: u64,
     /// Bytes of all queues, outboxes and retained messages together.
     pub memory_bytes_max: u64,
+    /// How a member of a Shared Subscription is chosen.
+    pub shared_choice: SharedChoice,
 }

@@ -5,7 +5,7 @@
 
 use super::{Now, SessionId, Shard};
 use crate::codec::{Properties, QoS};
-use crate::session::{Content, Identifiers, Parcel};
+use crate::session::{Content, Identifiers, Parcel, ShareId};
 
 /// Messages of one batch for sessions of one shard.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Letter {
     bytes: Vec<u8>,
     enclosures: Vec<Enclosure>,
     addressees: Vec<Addressee>,
+    /// Sessions that are to give back what they keep of a group while they are away.
+    recalls: Vec<(SessionId, ShareId)>,
 }
 
 /// One message; its bytes lie behind those of the one before.
@@ -23,6 +25,7 @@ struct Enclosure {
     payload_len: usize,
     expires_ms: Option<u64>,
     qos: QoS,
+    retain: bool,
     addressees: usize,
 }
 
@@ -30,16 +33,27 @@ struct Enclosure {
 #[derive(Clone, Debug)]
 pub(super) struct Addressee {
     pub(super) session: SessionId,
+    /// As a member of this group.
+    pub(super) share: Option<ShareId>,
+    /// Members of the group that refused it before.
+    pub(super) attempt: u16,
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) identifiers: Identifiers,
+}
+
+impl Addressee {
+    /// Whether the message is work to its receiver until it is acknowledged.
+    pub(super) fn is_backlog(&self) -> bool {
+        self.qos != QoS::AtMostOnce
+    }
 }
 
 impl Letter {
     /// Nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.enclosures.is_empty()
+        self.enclosures.is_empty() && self.recalls.is_empty()
     }
 
     /// Bytes it holds, for the mailbox's bound.
@@ -48,10 +62,12 @@ impl Letter {
         self.bytes.len()
             + self.enclosures.len() * size_of::<Enclosure>()
             + self.addressees.len() * size_of::<Addressee>()
+            + self.recalls.len() * size_of::<(SessionId, ShareId)>()
     }
 
     /// Encloses a message; its receivers follow by [`Self::address`].
-    pub(super) fn enclose(&mut self, content: &Content<'_>, qos: QoS) {
+    pub(super) fn enclose(&mut self, parcel: &Parcel<'_>) {
+        let content = parcel.content();
         let properties = content.properties.as_bytes();
         self.bytes.extend_from_slice(content.topic.as_bytes());
         self.bytes.extend_from_slice(properties);
@@ -61,7 +77,8 @@ impl Letter {
             properties_len: properties.len(),
             payload_len: content.payload.len(),
             expires_ms: content.expires_ms,
-            qos,
+            qos: parcel.qos(),
+            retain: parcel.retain(),
             addressees: 0,
         });
     }
@@ -74,7 +91,12 @@ impl Letter {
         }
     }
 
+    pub(super) fn recall(&mut self, session: SessionId, share: ShareId) {
+        self.recalls.push((session, share));
+    }
+
     fn clear(&mut self) {
+        self.recalls.clear();
         self.bytes.clear();
         self.enclosures.clear();
         self.addressees.clear();
@@ -103,12 +125,19 @@ impl Shard {
         let mut bytes = &letter.bytes[..];
         let mut addressees = &letter.addressees[..];
         for enclosure in &letter.enclosures {
-            let mut parcel = Parcel::borrowed(enclosure.open(&mut bytes), enclosure.qos);
+            let content = enclosure.open(&mut bytes);
+            let mut parcel = Parcel::borrowed(content, enclosure.qos, enclosure.retain);
             let (receivers, rest) = addressees.split_at(enclosure.addressees);
             addressees = rest;
             for addressee in receivers {
                 self.desk.hand_over(addressee, &mut parcel);
+                if addressee.share.is_some() && addressee.is_backlog() {
+                    self.desk.roster.note_arrived(addressee.session);
+                }
             }
+        }
+        for &(session, share) in &letter.recalls {
+            self.desk.leftovers.recall(session, share);
         }
         letter.clear();
         self.finish();

@@ -12,6 +12,7 @@ mod commons;
 mod depart;
 mod desk;
 mod events;
+mod groups;
 mod identity;
 mod introduction;
 mod limits;
@@ -20,6 +21,7 @@ mod operate;
 mod post;
 mod publish;
 mod receive;
+mod redeliver;
 mod remember;
 mod retained;
 mod roster;
@@ -40,6 +42,7 @@ pub use identity::{ConnectionId, Now, SessionId};
 pub use introduction::{Heard, Introduction, Reception};
 pub use limits::Limits;
 pub use mail::Letter;
+pub use share::SharedChoice;
 pub use stats::Stats;
 pub use trays::{Closing, Trays};
 pub use view::{ClientView, RetainedView, SubscriptionView};
@@ -89,7 +92,7 @@ impl Shard {
             now: Now::default(),
             remembered: Remembered::new(commons.hash_seed()),
             timers: Timers::new(),
-            desk: Desk::new(commons.shards(), &limits),
+            desk: Desk::new(number, commons.shards(), &limits),
             post: Post::new(number),
             limits,
             commons,
@@ -150,11 +153,14 @@ impl Shard {
 
     /// Every in-door ends here.
     fn finish(&mut self) {
+        if !self.desk.leftovers.is_empty() {
+            self.redeliver();
+        }
         self.commons.count_waiting(std::mem::take(&mut self.desk.grown_bytes));
     }
 
     fn session_id(&self, slot: u32) -> SessionId {
-        SessionId { shard: self.number, slot, serial: self.desk.roster.serial(slot) }
+        self.desk.roster.session_id(self.number, slot)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use super::desk::Desk;
 use super::mail::Addressee;
+use super::publish::Publication;
+use super::routes::Receiver;
+use super::share::{Group, Member};
 use crate::session::Parcel;
 
 #[derive(Debug)]
@@ -22,6 +25,25 @@ impl Post {
         self.enclosed.clear();
     }
 
+    /// Hands a message to the member of a group that was chosen, after `attempt` others refused it.
+    pub(super) fn hand_to_member(
+        &mut self,
+        group: &Group,
+        member: &Member,
+        attempt: u16,
+        parcel: &mut Parcel<'_>,
+        desk: &mut Desk,
+    ) {
+        let publication = Publication { from: None, qos: parcel.qos(), retain: parcel.retain() };
+        let Some(mut to) = publication.address(&Receiver::of(&member.subscriber)) else { return };
+        to.share = Some(group.id());
+        to.attempt = attempt;
+        if to.session.shard != self.shard && to.is_backlog() {
+            member.presence.note_posted();
+        }
+        self.hand_over(&to, parcel, desk);
+    }
+
     pub(super) fn hand_over(&mut self, to: &Addressee, parcel: &mut Parcel<'_>, desk: &mut Desk) {
         desk.handed += 1;
         let shard = to.session.shard;
@@ -33,7 +55,7 @@ impl Post {
         };
         if !self.enclosed.contains(&shard) {
             self.enclosed.push(shard);
-            letter.enclose(parcel.content(), parcel.qos());
+            letter.enclose(parcel);
         }
         letter.address(to.clone());
     }

@@ -3,18 +3,21 @@
 //! Receivers of this shard are served at once; those of another go into its letter. The server
 //! carries the letters when the batch is done.
 
+use super::commons::fnv;
+use super::desk::Desk;
 use super::mail::Addressee;
 use super::routes::{Hears, Receiver};
+use super::share::SharedChoice;
 use super::{SessionId, Shard};
 use crate::codec::QoS;
 use crate::session::{Content, Parcel};
 
 /// What all receivers of one message have in common.
 #[derive(Clone, Copy, Debug)]
-struct Publication {
-    from: Option<SessionId>,
-    qos: QoS,
-    retain: bool,
+pub(super) struct Publication {
+    pub(super) from: Option<SessionId>,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
 }
 
 impl Shard {
@@ -28,7 +31,7 @@ impl Shard {
         qos: QoS,
         retain: bool,
     ) -> usize {
-        let mut parcel = Parcel::borrowed(content, qos);
+        let mut parcel = Parcel::borrowed(content, qos, retain);
         // Retained first, then the routes: see `commons`.
         if retain {
             self.retain(&mut parcel);
@@ -43,10 +46,12 @@ impl Shard {
                 self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
             }
         }
-        for group in &matched.groups {
-            let receiver = Receiver::of(&group.choose());
-            if let Some(addressee) = publication.address(&receiver) {
-                self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
+        if !matched.groups.is_empty() {
+            let choice = self.limits.shared_choice;
+            let publisher = publisher(choice, from, &self.desk);
+            for group in &matched.groups {
+                let member = group.choose(choice, publisher);
+                self.post.hand_to_member(group, member, 0, &mut parcel, &mut self.desk);
             }
         }
         if receivers == 0 {
@@ -65,15 +70,24 @@ impl Shard {
     }
 }
 
+/// What a publisher counts as where it matters.
+fn publisher(choice: SharedChoice, from: Option<SessionId>, desk: &Desk) -> u64 {
+    let from = from.filter(|_| choice == SharedChoice::HashPublisher);
+    let session = from.and_then(|from| desk.roster.session(from.slot));
+    session.map_or(0, |session| fnv(&session.client_id))
+}
+
 impl Publication {
     /// How one receiver gets the message; `None` where No Local rules it out `[MQTT-3.8.3-3]`.
-    fn address(&self, receiver: &Receiver) -> Option<Addressee> {
+    pub(super) fn address(&self, receiver: &Receiver) -> Option<Addressee> {
         let is_own = self.from == Some(receiver.session);
         if receiver.hears == if is_own { Hears::Others } else { Hears::Own } {
             return None;
         }
         Some(Addressee {
             session: receiver.session,
+            share: None,
+            attempt: 0,
             qos: self.qos.min(receiver.qos),
             retain: self.retain && receiver.retain_as_published,
             identifiers: receiver.identifiers.clone(),

@@ -114,7 +114,7 @@ mod tests {
     fn message(topic: &str, expires_ms: Option<u64>) -> Arc<Message> {
         let properties = Properties::EMPTY;
         let content = Content { topic, properties, payload: b"x", expires_ms };
-        Arc::new(Message::new(&content, QoS::AtMostOnce))
+        Arc::new(Message::new(&content, QoS::AtMostOnce, true))
     }
 
     #[test]

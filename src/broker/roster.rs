@@ -85,15 +85,45 @@ impl Roster {
         self.slots.get(slot as usize).map_or(0, |slot| slot.serial)
     }
 
-    /// What says to publishers whether the session of a slot is connected.
-    pub(super) fn presence(&mut self, slot: u32) -> Arc<Presence> {
-        let Some(slot) = self.slots.get_mut(slot as usize) else {
+    /// The name of the session in a slot.
+    pub(super) fn session_id(&self, shard: u16, slot: u32) -> SessionId {
+        SessionId { shard, slot, serial: self.serial(slot) }
+    }
+
+    /// Whether the session of a slot has ever been in the group of a Shared Subscription.
+    pub(super) fn is_member(&self, slot: u32) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.presence.is_some())
+    }
+
+    /// Tells those who choose members what a session has to do.
+    pub(super) fn note_backlog(&self, slot: u32) {
+        if let Some(Slot { session: Some(session), presence: Some(presence), .. }) =
+            self.slots.get(slot as usize)
+        {
+            presence.set_backlog(session.queue.len() + usize::from(session.inflight.len()));
+        }
+    }
+
+    /// A message that was in a letter to a member has arrived.
+    pub(super) fn note_arrived(&self, id: SessionId) {
+        if let Some(Slot { presence: Some(presence), serial, .. }) =
+            self.slots.get(id.slot as usize)
+            && *serial == id.serial
+        {
+            presence.note_arrived();
+        }
+    }
+
+    /// What says to publishers whether the session of a slot is connected, and how busy it is.
+    pub(super) fn presence(&mut self, number: u32) -> Arc<Presence> {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
             return Arc::default();
         };
         let connected = slot.session.as_ref().is_some_and(|session| session.link.is_some());
-        let presence = slot.presence.get_or_insert_with(Arc::default);
+        let presence = Arc::clone(slot.presence.get_or_insert_with(Arc::default));
         presence.set(connected);
-        Arc::clone(presence)
+        self.note_backlog(number);
+        presence
     }
 
     /// Puts a new session in; `None` when there are 2^32 already.

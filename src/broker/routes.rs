@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::SessionId;
+use super::groups::{Groups, Left};
 use super::share::{Group, Member, Presence};
 use crate::codec::QoS;
-use crate::session::{Identifiers, Subscription};
+use crate::session::{Identifiers, ShareId, Subscription};
 use crate::topic::{TopicFilter, Trie};
 
 /// One subscription as the routes keep it.
@@ -22,13 +23,14 @@ pub(super) struct Subscriber {
 #[derive(Debug)]
 enum Route {
     Session(Subscriber),
-    Shared(Arc<Group>),
+    Shared(ShareId),
 }
 
 /// The subscriptions of all sessions.
 #[derive(Debug)]
 pub(super) struct Routes {
     trie: Trie<Route>,
+    groups: Groups,
     subscriptions: usize,
 }
 
@@ -123,7 +125,7 @@ impl Receiver {
 
 impl Routes {
     pub(super) fn new(hash_seed: u64) -> Self {
-        Self { trie: Trie::with_seed(hash_seed), subscriptions: 0 }
+        Self { trie: Trie::with_seed(hash_seed), groups: Groups::default(), subscriptions: 0 }
     }
 
     /// Number of subscriptions.
@@ -131,34 +133,48 @@ impl Routes {
         self.subscriptions
     }
 
+    pub(super) const fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     /// `known`: the session has this subscription already, which is replaced. (A new one is not
-    /// searched for: a hundred thousand sessions may share a filter.)
+    /// searched for: a hundred thousand sessions may share a filter.) `presence` is given for a
+    /// Shared Subscription.
     pub(super) fn subscribe(
         &mut self,
         filter: TopicFilter<'_>,
         session: SessionId,
         subscription: &Subscription,
-        presence: &Arc<Presence>,
+        presence: Option<&Arc<Presence>>,
         known: bool,
     ) {
         let subscriber = Subscriber::new(session, subscription);
-        let routes = self.trie.values_mut(filter.filter());
-        match filter.share() {
-            None if known => replace_session(routes, subscriber),
-            None => routes.push(Route::Session(subscriber)),
-            Some(name) => {
+        match (filter.share(), presence) {
+            (Some(_), Some(presence)) => {
                 let presence = Arc::clone(presence);
-                add_member(routes, name, Member { subscriber, presence });
+                let member = Member { subscriber, presence };
+                if let Some(new) = self.groups.join(filter.as_str(), member) {
+                    self.trie.values_mut(filter.filter()).push(Route::Shared(new));
+                }
             }
+            _ if known => replace_session(self.trie.values_mut(filter.filter()), subscriber),
+            _ => self.trie.values_mut(filter.filter()).push(Route::Session(subscriber)),
         }
         self.subscriptions += usize::from(!known);
     }
 
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter<'_>, session: SessionId) {
-        let removed = self.trie.edit(filter.filter(), |routes| match filter.share() {
-            None => remove_session(routes, session),
-            Some(name) => remove_member(routes, name, session),
-        });
+        let removed = match filter.share() {
+            None => self.trie.edit(filter.filter(), |routes| remove_session(routes, session)),
+            Some(_) => match self.groups.leave(filter.as_str(), session) {
+                Left::NotMember => None,
+                Left::Others => Some(true),
+                Left::Nobody(id) => self.trie.edit(filter.filter(), |routes| {
+                    routes.retain(|route| !matches!(route, Route::Shared(known) if *known == id));
+                    true
+                }),
+            },
+        };
         self.subscriptions -= usize::from(removed == Some(true));
     }
 
@@ -170,7 +186,7 @@ impl Routes {
             for route in routes {
                 match route {
                     Route::Session(subscriber) => subscribers.push(*subscriber),
-                    Route::Shared(group) => groups.push(Arc::clone(group)),
+                    Route::Shared(id) => groups.extend(self.groups.by_id(*id).cloned()),
                 }
             }
         });
@@ -192,35 +208,9 @@ fn replace_session(routes: &mut Vec<Route>, subscriber: Subscriber) {
     }
 }
 
-fn add_member(routes: &mut Vec<Route>, name: &str, member: Member) {
-    for route in routes.iter_mut() {
-        if let Route::Shared(group) = route
-            && group.name() == name
-        {
-            *group = Arc::new(group.with(member));
-            return;
-        }
-    }
-    routes.push(Route::Shared(Arc::new(Group::new(name, member))));
-}
-
 fn remove_session(routes: &mut Vec<Route>, session: SessionId) -> bool {
     let found = routes
         .iter()
         .position(|route| matches!(route, Route::Session(known) if known.session == session));
     found.map(|position| routes.swap_remove(position)).is_some()
-}
-
-fn remove_member(routes: &mut Vec<Route>, name: &str, session: SessionId) -> bool {
-    let found = routes.iter().position(|route| {
-        matches!(route, Route::Shared(group) if group.name() == name && group.contains(session))
-    });
-    let Some(position) = found else { return false };
-    if let Route::Shared(group) = &routes[position] {
-        match group.without(session) {
-            Some(rest) => routes[position] = Route::Shared(Arc::new(rest)),
-            None => drop(routes.remove(position)),
-        }
-    }
-    true
 }

@@ -18,9 +18,11 @@ impl Shard {
         let identifier = subscribe.properties.subscription_identifier();
         let mut reasons = Vec::new();
         let mut wants_retained = Vec::new();
+        let mut wants_recall = false;
         for request in subscribe.requests() {
             let (reason, retained) = self.subscribe_one(id, version, request, identifier)?;
             reasons.push(suback_byte(reason, version));
+            wants_recall |= request.filter.starts_with("$share/");
             if retained {
                 wants_retained.push(request);
             }
@@ -31,6 +33,9 @@ impl Shard {
             reasons: &reasons,
         };
         self.desk.send(id.slot, &Packet::Suback(suback));
+        if wants_recall {
+            self.recall_from_absent(id.slot);
+        }
         // Routes first, then retained messages: see `commons`.
         for request in wants_retained {
             self.send_retained(id, request, identifier);
@@ -63,7 +68,7 @@ impl Shard {
             return Ok((ReasonCode::TopicFilterInvalid, false));
         }
         let subscriptions_max = self.limits.subscriptions_max as usize;
-        let presence = self.desk.roster.presence(id.slot);
+        let presence = filter.share().map(|_| self.desk.roster.presence(id.slot));
         let session_id = self.session_id(id.slot);
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return Ok((ReasonCode::UnspecifiedError, false));
@@ -79,7 +84,8 @@ impl Shard {
         let subscription = Subscription { options, identifier };
         // A client that subscribes again as it did, after a resume, changes no routes.
         if session.subscriptions.insert(filter.as_str(), subscription) != Some(subscription) {
-            self.commons.subscribe(filter, session_id, &subscription, &presence, known);
+            let presence = presence.as_ref();
+            self.commons.subscribe(filter, session_id, &subscription, presence, known);
         }
         let retained = filter.share().is_none()
             && match options.retain_handling {
@@ -110,7 +116,8 @@ impl Shard {
         for retained in found {
             let qos = request.options.qos.min(retained.message.qos());
             let identifiers = identifiers.clone();
-            let delivery = Delivery { message: retained.message, qos, retain: true, identifiers };
+            let (message, share) = (retained.message, None);
+            let delivery = Delivery { message, qos, retain: true, share, identifiers };
             let outcome = self
                 .desk
                 .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
@@ -142,7 +149,11 @@ impl Shard {
             };
             let removed = session.subscriptions.remove(filter.as_str()).is_some();
             if removed {
+                let share = filter.share().and_then(|_| self.commons.group_named(text));
                 self.commons.unsubscribe(std::iter::once(filter), session_id);
+                if let Some(group) = share {
+                    self.leave_queue_behind(id.slot, group.id());
+                }
             }
             reasons.push(unsuback_reason(removed).as_byte());
         }

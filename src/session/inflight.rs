@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::Delivery;
+use super::{Delivery, ShareId};
 use crate::codec::QoS;
 
 /// Where a sent message stands.
@@ -15,7 +15,8 @@ use crate::codec::QoS;
 pub enum Sent {
     /// Acknowledged.
     Done,
-    /// QoS 1: waits for PUBACK. The delivery is kept when the session outlives its connection.
+    /// QoS 1: waits for PUBACK. The delivery is kept when the session outlives its connection, and
+    /// when it came by a Shared Subscription, for another member.
     Puback(Option<Delivery>),
     /// QoS 2: waits for PUBREC.
     Pubrec(Option<Delivery>),
@@ -149,6 +150,24 @@ impl Inflight {
         }
     }
 
+    /// Takes out the QoS 1 messages that came by a Shared Subscription and are `wanted`, in order.
+    /// QoS 2 messages in flight stay with their session `[MQTT-4.8.2-4]`.
+    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for entry in &mut self.entries {
+            if let Sent::Puback(kept) = entry
+                && let Some(delivery) = kept.take_if(|kept| kept.share.is_some_and(&wanted))
+            {
+                self.bytes -= delivery.message.weight();
+                self.unacknowledged -= 1;
+                *entry = Sent::Done;
+                taken.push(delivery);
+            }
+        }
+        self.trim();
+        taken
+    }
+
     /// The state of an identifier, if it is in use.
     #[must_use]
     pub fn sent(&self, packet_id: u16) -> Option<&Sent> {
@@ -165,6 +184,11 @@ impl Inflight {
     fn finish(&mut self, index: usize) {
         self.replace(index, Sent::Done);
         self.unacknowledged -= 1;
+        self.trim();
+    }
+
+    /// Lets go of what is acknowledged at the front.
+    fn trim(&mut self) {
         while matches!(self.entries.front(), Some(Sent::Done)) {
             self.entries.pop_front();
             self.first = if self.first == u16::MAX { 1 } else { self.first + 1 };

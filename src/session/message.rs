@@ -39,6 +39,7 @@ pub struct Message {
     properties_len: usize,
     expires_ms: Option<u64>,
     qos: QoS,
+    retain: bool,
 }
 
 impl Message {
@@ -46,9 +47,9 @@ impl Message {
     /// allocations, and one entry of a queue.
     pub const OVERHEAD_BYTES: u64 = 128;
 
-    /// Stores a message; `qos` is the publisher's.
+    /// Stores a message; `qos` and `retain` are the publisher's.
     #[must_use]
-    pub fn new(content: &Content<'_>, qos: QoS) -> Self {
+    pub fn new(content: &Content<'_>, qos: QoS, retain: bool) -> Self {
         let properties = content.properties.as_bytes();
         let mut bytes = Vec::with_capacity(content.len());
         bytes.extend_from_slice(content.topic.as_bytes());
@@ -60,6 +61,7 @@ impl Message {
             properties_len: properties.len(),
             expires_ms: content.expires_ms,
             qos,
+            retain,
         }
     }
 
@@ -67,6 +69,12 @@ impl Message {
     #[must_use]
     pub const fn qos(&self) -> QoS {
         self.qos
+    }
+
+    /// The RETAIN flag it was published with.
+    #[must_use]
+    pub const fn retain(&self) -> bool {
+        self.retain
     }
 
     /// Topic Name.
@@ -118,20 +126,22 @@ impl Message {
 pub struct Parcel<'a> {
     content: Content<'a>,
     qos: QoS,
+    retain: bool,
     stored: Option<Arc<Message>>,
 }
 
 impl<'a> Parcel<'a> {
-    /// A message that lies in a buffer; `qos` is the publisher's.
+    /// A message that lies in a buffer; `qos` and `retain` are the publisher's.
     #[must_use]
-    pub const fn borrowed(content: Content<'a>, qos: QoS) -> Self {
-        Self { content, qos, stored: None }
+    pub const fn borrowed(content: Content<'a>, qos: QoS, retain: bool) -> Self {
+        Self { content, qos, retain, stored: None }
     }
 
     /// A message that is stored already.
     #[must_use]
     pub fn stored(message: &'a Arc<Message>) -> Self {
-        Self { content: message.content(), qos: message.qos, stored: Some(Arc::clone(message)) }
+        let (content, qos, retain) = (message.content(), message.qos, message.retain);
+        Self { content, qos, retain, stored: Some(Arc::clone(message)) }
     }
 
     /// What the receivers get.
@@ -146,11 +156,16 @@ impl<'a> Parcel<'a> {
         self.qos
     }
 
+    /// The RETAIN flag it was published with.
+    #[must_use]
+    pub const fn retain(&self) -> bool {
+        self.retain
+    }
+
     /// The stored form, made at the first call.
     pub fn message(&mut self) -> Arc<Message> {
-        let stored =
-            self.stored.get_or_insert_with(|| Arc::new(Message::new(&self.content, self.qos)));
-        Arc::clone(stored)
+        let store = || Arc::new(Message::new(&self.content, self.qos, self.retain));
+        Arc::clone(self.stored.get_or_insert_with(store))
     }
 }
 
@@ -166,12 +181,12 @@ mod tests {
             payload: b"\x00\xff",
             expires_ms: Some(7),
         };
-        let mut parcel = Parcel::borrowed(content, QoS::AtLeastOnce);
+        let mut parcel = Parcel::borrowed(content, QoS::AtLeastOnce, true);
         let message = parcel.message();
         assert!(Arc::ptr_eq(&message, &parcel.message()));
         assert_eq!(message.topic(), "a/ü");
         assert_eq!(message.payload(), b"\x00\xff");
         assert_eq!(message.expires_ms(), Some(7));
-        assert_eq!(message.qos(), QoS::AtLeastOnce);
+        assert_eq!((message.qos(), message.retain()), (QoS::AtLeastOnce, true));
     }
 }

@@ -37,7 +37,7 @@ pub use link::{Link, PeerLimits};
 pub use message::{Content, Message, Parcel};
 pub use outbound::{Bounds, DropReason, Outcome, Refilled, Terms};
 pub use outbox::Outbox;
-pub use queue::{Delivery, Queue};
+pub use queue::{Delivery, Queue, ShareId};
 pub use received::Received;
 pub use subscriptions::{Subscription, Subscriptions};
 pub use violation::Violation;
@@ -113,6 +113,14 @@ impl Session {
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.queue.bytes() + self.inflight.bytes()
+    }
+
+    /// Takes out what came by a Shared Subscription and may go to another of its members: QoS 1 in
+    /// flight, then what waits.
+    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
+        let mut taken = self.inflight.take_shared(&wanted);
+        taken.append(&mut self.queue.take_shared(&wanted));
+        taken
     }
 
     /// Bytes in its outbox.

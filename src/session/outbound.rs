@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Queue, Sent, Session};
+use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Queue, Sent, Session, ShareId};
 use crate::codec::{
     Acknowledge, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
     encode,
@@ -32,6 +32,8 @@ pub struct Terms<'a> {
     pub qos: QoS,
     /// The RETAIN flag it goes out with.
     pub retain: bool,
+    /// The Shared Subscription it comes by.
+    pub share: Option<ShareId>,
     /// Identifiers of the subscriptions that matched.
     pub identifiers: &'a Identifiers,
 }
@@ -63,7 +65,7 @@ pub enum DropReason {
 }
 
 /// What a [`Session::refill`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Refilled {
     /// Messages put into the outbox, by QoS.
     pub sent: [u64; 3],
@@ -71,10 +73,13 @@ pub struct Refilled {
     pub too_large: u64,
     /// Messages dropped as expired.
     pub expired: u64,
+    /// Messages of Shared Subscriptions too large for the client: other members may have them.
+    pub refused: Vec<Delivery>,
 }
 
 impl Session {
-    /// Delivers one message.
+    /// Delivers one message. A drop counts for the session, but for a message of a Shared
+    /// Subscription, which another member may get.
     pub fn deliver(
         &mut self,
         parcel: &mut Parcel<'_>,
@@ -83,20 +88,26 @@ impl Session {
         spare: &mut Vec<Vec<u8>>,
     ) -> Outcome {
         let outcome = if self.can_send(terms.qos, bounds) {
-            let kept = self.keeps(terms.qos).then(|| terms.delivery(parcel.message()));
+            let kept = self.keeps(terms.qos, terms.share, bounds);
+            let kept = kept.then(|| terms.delivery(parcel.message()));
             self.send(parcel.content(), terms, kept, bounds.ticks_ms, spare)
         } else {
             self.enqueue(parcel, terms, bounds)
         };
-        if matches!(outcome, Outcome::Dropped(_)) {
+        if matches!(outcome, Outcome::Dropped(_)) && terms.share.is_none() {
             self.messages_dropped += 1;
         }
         outcome
     }
 
-    /// Whether a sent message is kept for a re-delivery in a later connection.
-    const fn keeps(&self, qos: QoS) -> bool {
-        !matches!(qos, QoS::AtMostOnce) && self.outlives_connection()
+    /// Whether a sent message is kept: for a re-delivery in a later connection, or to another
+    /// member of its group; for the latter only while there is memory.
+    const fn keeps(&self, qos: QoS, share: Option<ShareId>, bounds: &Bounds) -> bool {
+        match qos {
+            QoS::AtMostOnce => false,
+            QoS::AtLeastOnce if share.is_some() && !bounds.memory_full => true,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.outlives_connection(),
+        }
     }
 
     /// Whether a message may pass straight into the outbox: there is a connection whose socket
@@ -110,7 +121,7 @@ impl Session {
         if qos == QoS::AtMostOnce {
             return self.queue.at_most_once() == 0;
         }
-        if bounds.memory_full && self.keeps(qos) {
+        if bounds.memory_full && self.outlives_connection() {
             return false;
         }
         self.queue.is_empty()
@@ -189,12 +200,16 @@ impl Session {
                 continue;
             }
             let identifiers = delivery.identifiers.clone();
-            let (qos, retain) = (delivery.qos, delivery.retain);
-            let terms = Terms { qos, retain, identifiers: &identifiers };
-            let kept = self.keeps(qos).then_some(delivery);
+            let (qos, retain, share) = (delivery.qos, delivery.retain, delivery.share);
+            let terms = Terms { qos, retain, share, identifiers: &identifiers };
+            let shared = share.is_some().then(|| delivery.clone());
+            let kept = self.keeps(qos, share, bounds).then_some(delivery);
             match self.send(&message.content(), terms, kept, bounds.ticks_ms, spare) {
                 Outcome::Sent => refilled.sent[qos as usize] += 1,
-                Outcome::Queued | Outcome::Dropped(_) => refilled.too_large += 1,
+                Outcome::Queued | Outcome::Dropped(_) => match shared {
+                    Some(delivery) => refilled.refused.push(delivery),
+                    None => refilled.too_large += 1,
+                },
             }
         }
         self.messages_dropped += refilled.too_large + refilled.expired;
@@ -240,14 +255,15 @@ impl Session {
 
 impl Terms<'_> {
     fn delivery(&self, message: Arc<Message>) -> Delivery {
-        let identifiers = self.identifiers.clone();
-        Delivery { message, qos: self.qos, retain: self.retain, identifiers }
+        let (qos, retain, share) = (self.qos, self.retain, self.share);
+        Delivery { message, qos, retain, share, identifiers: self.identifiers.clone() }
     }
 }
 
 impl Delivery {
     const fn terms(&self) -> Terms<'_> {
-        Terms { qos: self.qos, retain: self.retain, identifiers: &self.identifiers }
+        let (qos, retain, share) = (self.qos, self.retain, self.share);
+        Terms { qos, retain, share, identifiers: &self.identifiers }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Messages that wait for one session: for its return, for its window, or for its socket.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{Identifiers, Message};
 use crate::codec::QoS;
+
+/// Which group of a Shared Subscription, in one broker.
+pub type ShareId = NonZeroU32;
 
 /// One message to one session.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct Delivery {
     pub qos: QoS,
     /// The RETAIN flag it goes out with.
     pub retain: bool,
+    /// The Shared Subscription it came by; `None` for one of the session's own.
+    pub share: Option<ShareId>,
     /// Subscription Identifiers.
     pub identifiers: Identifiers,
 }
@@ -52,6 +58,25 @@ impl Queue {
             self.deliveries = VecDeque::new();
         }
         Some(delivery)
+    }
+
+    /// Takes out what came by a Shared Subscription and is `wanted`, in order.
+    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
+        let is_wanted = |delivery: &Delivery| delivery.share.is_some_and(&wanted);
+        if !self.deliveries.iter().any(is_wanted) {
+            return Vec::new();
+        }
+        let mut taken = Vec::new();
+        let all = std::mem::take(self);
+        self.expired = all.expired;
+        for delivery in all.deliveries {
+            if is_wanted(&delivery) {
+                taken.push(delivery);
+            } else {
+                self.push(delivery);
+            }
+        }
+        taken
     }
 
     /// Makes room: drops what has expired at the front, and says how many.

@@ -27,7 +27,7 @@ impl ArmedWill {
             expires_ms: None,
         };
         Self {
-            message: Message::new(&content, will.qos),
+            message: Message::new(&content, will.qos, will.retain),
             retain: will.retain,
             delay_secs: will.properties.will_delay_interval().unwrap_or(0),
             expiry_secs: will.properties.message_expiry_interval(),

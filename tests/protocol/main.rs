@@ -16,6 +16,8 @@ mod publish;
 mod retained;
 mod session;
 mod shared;
+mod shared_choice;
+mod shared_redelivery;
 mod subscribe;
 mod takeover;
 mod unreliable;

@@ -5,7 +5,7 @@
 
 use super::schema::{Applies, Key, Section};
 use super::value::{Kind, Value};
-use super::{Anonymous, LogFormat, LogLevel, LogTarget};
+use super::{Anonymous, LogFormat, LogLevel, LogTarget, SharedChoice};
 
 const OPEN: u64 = u32::MAX as u64;
 
@@ -20,6 +20,7 @@ pub(super) static SECTIONS: &[Section] = &[
         path: "session",
         doc: "Bounds of one session: what the broker keeps for one client.",
     },
+    Section { path: "broker", doc: "How the broker does what the standard leaves open." },
     Section { path: "log", doc: "What is logged, how, and where to." },
     Section { path: "server", doc: "The process." },
 ];
@@ -186,6 +187,14 @@ pub(super) static KEYS: &[Key] = &[
         applies: Applies::OnReload,
         doc: "How long the session of a client that is away is kept, in seconds; an MQTT 5.0 client may ask for less. The default is 30 days: what is forgotten goes some day, what is on holiday does not. 4294967295 keeps sessions for ever.",
         put: |config, value| config.limits.session_expiry_secs_max = value.number(),
+    },
+    Key {
+        path: "broker.shared_choice",
+        kind: Kind::Word(SharedChoice::WORDS),
+        default: "\"least_backlog\"",
+        applies: Applies::OnReload,
+        doc: "Which member of a Shared Subscription ($share/NAME/FILTER) gets a message, among those that are connected. \"least_backlog\": the one with the fewest messages queued and in flight, in turn where several have as few, so that a slow worker gets less. \"round_robin\": each in turn, whatever waits for it. \"sticky\": the same as before while it is connected, so that the others stand by. \"hash_publisher\": by the client identifier of the publisher, so that one member sees a publisher's messages in order as long as the members stay the same. While no member is connected, one whose session is kept holds the message.",
+        put: |config, value| config.limits.shared_choice = SharedChoice::of(value).into(),
     },
     Key {
         path: "log.level",

@@ -28,9 +28,9 @@ pub use file::load;
 pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
-pub use words::{Anonymous, LogFormat, LogLevel, LogTarget};
+pub use words::{Anonymous, LogFormat, LogLevel, LogTarget, SharedChoice};
 
-use crate::broker::Limits;
+use crate::broker::{self, Limits};
 
 /// A complete, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +199,7 @@ impl Config {
                 retained_messages_max: 0,
                 sessions_max: 0,
                 memory_bytes_max: 0,
+                shared_choice: broker::SharedChoice::LeastBacklog,
             },
             connections_max: 0,
             connecting_max: 0,

@@ -3,6 +3,7 @@
 //! Named by the table of keys; the first word of each is the one taken where nothing else fits.
 
 use super::value::Value;
+use crate::broker;
 
 /// Defines such a value.
 macro_rules! words {
@@ -47,6 +48,31 @@ words! {
         Never = "never",
         /// All.
         Always = "always",
+    }
+}
+
+words! {
+    /// How a member of a Shared Subscription is chosen.
+    SharedChoice {
+        /// Whoever has the fewest messages before it.
+        LeastBacklog = "least_backlog",
+        /// In turn.
+        RoundRobin = "round_robin",
+        /// The same as for the last message.
+        Sticky = "sticky",
+        /// By the publisher's Client Identifier.
+        HashPublisher = "hash_publisher",
+    }
+}
+
+impl From<SharedChoice> for broker::SharedChoice {
+    fn from(configured: SharedChoice) -> Self {
+        match configured {
+            SharedChoice::LeastBacklog => Self::LeastBacklog,
+            SharedChoice::RoundRobin => Self::RoundRobin,
+            SharedChoice::Sticky => Self::Sticky,
+            SharedChoice::HashPublisher => Self::HashPublisher,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Anonymous, Inherited, Options, Server};
-use crate::broker::{Limits, Methods};
+use crate::broker::{Limits, Methods, SharedChoice};
 
 pub(super) fn limits() -> Limits {
     Limits {
@@ -30,6 +30,7 @@ pub(super) fn limits() -> Limits {
         retained_messages_max: 1000,
         sessions_max: 100_000,
         memory_bytes_max: 1 << 30,
+        shared_choice: SharedChoice::LeastBacklog,
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod packets;
 mod memory;
 mod socket;
 
-use mqttd::broker::{Limits, Methods};
+use mqttd::broker::{Limits, Methods, SharedChoice};
 use mqttd::codec::{
     Connack, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS,
     ReasonCode, Suback, Version, decode, encode,
@@ -97,6 +97,7 @@ pub(crate) fn limits() -> Limits {
         retained_messages_max: 1000,
         sessions_max: 1000,
         memory_bytes_max: 1 << 30,
+        shared_choice: SharedChoice::LeastBacklog,
     }
 }
 
