@@ -40,6 +40,9 @@ impl<'a> TopicFilter<'a> {
         if text.len() > usize::from(u16::MAX) {
             return Err(TopicFilterError::TooLong);
         }
+        if text.contains('\0') {
+            return Err(TopicFilterError::Nul);
+        }
         let (share, filter) = split_share(text)?;
         check(filter)?;
         Ok(Self { text, share, filter })
@@ -108,9 +111,6 @@ fn check(filter: &str) -> Result<(), TopicFilterError> {
     if filter.is_empty() {
         return Err(TopicFilterError::Empty);
     }
-    if filter.contains('\0') {
-        return Err(TopicFilterError::Nul);
-    }
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         if level.contains('#') && (level != "#" || levels.peek().is_some()) {
@@ -141,6 +141,7 @@ mod tests {
             ("a+", E::MisplacedPlus),
             ("a/+b", E::MisplacedPlus),
             ("a\0", E::Nul),
+            ("$share/g\0/a", E::Nul),
             ("$share/", E::MalformedShare),
             ("$share/g", E::MalformedShare),
             ("$share/g/", E::MalformedShare),
