@@ -54,27 +54,26 @@ enum Place {
     Closed,
 }
 
-/// Bounds that scripts reach.
+/// Bounds that scripts reach. A bound that is not here is that of an empty configuration.
 fn limits(tight: bool, shared_choice: SharedChoice) -> Limits {
     let pick = |loose: u32, narrow: u32| if tight { narrow } else { loose };
-    Limits {
-        packet_bytes_max: pick(8192, 400),
-        receive_maximum: if tight { 2 } else { 8 },
-        topic_alias_maximum: if tight { 1 } else { 8 },
-        keep_alive_secs_max: if tight { 5 } else { u16::MAX },
-        topic_levels_max: if tight { 2 } else { 8 },
-        subscriptions_max: pick(10, 2),
-        inflight_max: if tight { 2 } else { 6 },
-        queue_messages_max: pick(20, 3),
-        queue_bytes_max: u64::from(pick(20_000, 500)),
-        session_expiry_secs_max: 600,
-        outbox_bytes_max: pick(16_384, 1024),
-        retained_messages_max: u64::from(pick(5, 1)),
-        sessions_max: u64::from(pick(20, 3)),
-        memory_bytes_max: u64::from(pick(200_000, 20_000)),
-        shared_choice,
-        ..DEFAULTS.config.limits.clone()
-    }
+    let mut limits = DEFAULTS.config.limits.clone();
+    limits.packet_bytes_max = pick(8192, 400);
+    limits.receive_maximum = if tight { 2 } else { 8 };
+    limits.topic_alias_maximum = if tight { 1 } else { 8 };
+    limits.keep_alive_secs_max = if tight { 5 } else { u16::MAX };
+    limits.topic_levels_max = if tight { 2 } else { 8 };
+    limits.subscriptions_max = pick(10, 2);
+    limits.inflight_max = if tight { 2 } else { 6 };
+    limits.queue_messages_max = pick(20, 3);
+    limits.queue_bytes_max = u64::from(pick(20_000, 500));
+    limits.session_expiry_secs_max = 600;
+    limits.outbox_bytes_max = pick(16_384, 1024);
+    limits.retained_messages_max = u64::from(pick(5, 1));
+    limits.sessions_max = u64::from(pick(20, 3));
+    limits.memory_bytes_max = u64::from(pick(200_000, 20_000));
+    limits.shared_choice = shared_choice;
+    limits
 }
 
 impl World {
