@@ -54,6 +54,12 @@ pub enum Refusal {
     /// 3.1.1), or speaks 3.1, where each has one.
     #[error("an empty client identifier, which this protocol version does not allow here")]
     ClientIdentifierNotValid,
+    /// 3.1 has Client Identifiers of up to 23 characters `[MQTT31-4]`.
+    #[error(
+        "a client identifier of more than 23 characters, which only MQTT 3.1.1 and later have: \
+         shorten it or let the client speak a later version"
+    )]
+    ClientIdentifierTooLong,
     /// The Will Topic is no Topic Name.
     #[error("an invalid will topic")]
     WillTopicInvalid,
@@ -76,6 +82,9 @@ pub enum Refusal {
     #[error("an unsupported protocol version")]
     UnsupportedProtocolVersion,
 }
+
+/// Longest Client Identifier of 3.1, characters.
+const CHARACTERS_MAX_3_1: usize = 23;
 
 impl Admission {
     /// Checks a CONNECT against the standard and the limits. One that names an authentication
@@ -106,12 +115,17 @@ impl Admission {
     ) -> Result<Self, Refusal> {
         let (version, properties) = (connect.version, connect.properties);
         let may_be_empty = match version {
+            // `[MQTT31-5]`
             Version::V31 => false,
+            // `[MQTT3-3.1.3-8]`
             Version::V311 => connect.clean_start,
             Version::V5 => true,
         };
         if connect.client_id.is_empty() && !may_be_empty {
             return Err(Refusal::ClientIdentifierNotValid);
+        }
+        if version == Version::V31 && connect.client_id.chars().count() > CHARACTERS_MAX_3_1 {
+            return Err(Refusal::ClientIdentifierTooLong);
         }
         let will = connect.will.as_ref();
         let levels_max = usize::from(limits.topic_levels_max);
@@ -176,7 +190,9 @@ impl Refusal {
     pub const fn reason(self) -> ReasonCode {
         match self {
             Self::NotAuthorized => ReasonCode::NotAuthorized,
-            Self::ClientIdentifierNotValid => ReasonCode::ClientIdentifierNotValid,
+            Self::ClientIdentifierNotValid | Self::ClientIdentifierTooLong => {
+                ReasonCode::ClientIdentifierNotValid
+            }
             Self::WillTopicInvalid => ReasonCode::TopicNameInvalid,
             Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
             Self::AuthenticationFailed(denial)
@@ -193,9 +209,14 @@ impl Refusal {
         }
     }
 
-    /// The CONNACK that tells it `[MQTT-3.2.2-6]`: Session Present is 0.
+    /// The CONNACK that tells it `[MQTT-3.2.2-6]`: Session Present is 0. Empty where none of the
+    /// return codes before 5.0 means it: the connection is closed in silence then
+    /// `[MQTT3-3.2.2-6]`.
     #[must_use]
     pub fn connack(self, version: Version) -> Vec<u8> {
+        if self == Self::WillTopicInvalid && version != Version::V5 {
+            return Vec::new();
+        }
         let connack = Connack {
             session_present: false,
             reason: self.reason(),

@@ -21,7 +21,7 @@ impl Shard {
         let mut wants_recall = false;
         for request in subscribe.requests() {
             let (reason, retained) = self.subscribe_one(id, version, request, identifier)?;
-            reasons.push(suback_byte(reason, version));
+            reasons.push(suback_byte(reason, version, request.options.qos));
             wants_recall |= request.filter.starts_with("$share/");
             if retained {
                 wants_retained.push(request);
@@ -175,10 +175,14 @@ const fn granted(qos: QoS) -> ReasonCode {
     }
 }
 
-/// Before 5.0 every refusal is 0x80 `[MQTT-3.9.3-2]`.
-const fn suback_byte(reason: ReasonCode, version: Version) -> u8 {
-    let refused_before_5 = reason.is_error() && !matches!(version, Version::V5);
-    if refused_before_5 { 0x80 } else { reason.as_byte() }
+/// In 3.1.1 every refusal is 0x80 `[MQTT3-3.9.3-2]`; 3.1 has no word for one, and the client is
+/// told the QoS it asked for `[MQTT31-17]`.
+const fn suback_byte(reason: ReasonCode, version: Version, asked: QoS) -> u8 {
+    match version {
+        Version::V31 if reason.is_error() => asked.as_bits(),
+        Version::V311 if reason.is_error() => ReasonCode::UnspecifiedError.as_byte(),
+        Version::V31 | Version::V311 | Version::V5 => reason.as_byte(),
+    }
 }
 
 const fn unsuback_reason(removed: bool) -> ReasonCode {

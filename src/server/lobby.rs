@@ -146,6 +146,7 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
             (&shared.counts.authentication, &shared.throttles.authentication)
         }
         Refusal::ClientIdentifierNotValid
+        | Refusal::ClientIdentifierTooLong
         | Refusal::WillTopicInvalid
         | Refusal::TooManySessions
         | Refusal::ServerShuttingDown

@@ -19,8 +19,13 @@ fn expect_refused(broker: &mut Broker, client: Client, reason: ReasonCode) {
 fn a_client_of_each_version_is_let_in() {
     both(|broker| {
         for version in VERSIONS {
-            let id = "0123456789abcdefghiABCDEFGHIJKLMNOPQRSTUVWXYZ";
-            let client = broker.connect(version, id);
+            for client_id in
+                ["0123456789abcdefghijk", "lmnopqrstuvwxyzABCDEFG", "HIJKLMNOPQRSTUVWXYZ"]
+            {
+                let client = broker.connect(version, client_id);
+                broker.disconnect(client);
+            }
+            let client = broker.connect(version, "0123456789abcdefghijABC");
             broker.expect_silence(client);
             broker.disconnect(client);
         }

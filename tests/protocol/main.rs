@@ -7,6 +7,7 @@
 mod kit;
 
 mod authenticate;
+mod before_5;
 mod connect;
 mod introduction;
 mod keep_alive;

@@ -159,6 +159,12 @@ impl Broker {
         self.hear(client, |packet| assert_eq!(packet, expected));
     }
 
+    /// The next packet must be these very bytes.
+    pub(crate) fn expect_bytes(&mut self, client: Client, expected: &[u8]) {
+        let bytes = self.wire.receive(client.connection);
+        assert_eq!(bytes.as_deref(), Some(expected), "{client:?}");
+    }
+
     /// The next packet must be this PUBLISH but for its Packet Identifier, which is returned.
     pub(crate) fn expect_publish(&mut self, client: Client, expected: &Publish<'_>) -> u16 {
         self.hear(client, |packet| {
