@@ -50,8 +50,8 @@ pub enum Refusal {
     /// No credentials, and the address is not one that needs none.
     #[error("not authorized")]
     NotAuthorized,
-    /// A client without an identifier wants its session kept before 5.0 (`[MQTT-3.1.3-8]` of
-    /// 3.1.1), or speaks 3.1, where each has one.
+    /// A client without an identifier wants its session kept before 5.0
+    /// `[MQTT3-3.1.3-8]`, or speaks 3.1, where each has one.
     #[error("an empty client identifier, which this protocol version does not allow here")]
     ClientIdentifierNotValid,
     /// 3.1 has Client Identifiers of up to 23 characters `[MQTT31-4]`.
@@ -83,7 +83,7 @@ pub enum Refusal {
     UnsupportedProtocolVersion,
 }
 
-/// Longest Client Identifier of 3.1, characters.
+/// Longest Client Identifier of 3.1, characters `[MQTT31-3]`.
 const CHARACTERS_MAX_3_1: usize = 23;
 
 impl Admission {

@@ -161,6 +161,7 @@ impl Shard {
     ) -> Result<(), Violation> {
         let name = TopicName::parse(topic).map_err(|_| Violation::TopicNameInvalid)?;
         if name.levels() > usize::from(self.limits.topic_levels_max) {
+            // `[MQTT3-3.3.5-2]`
             return Err(Violation::TopicNameInvalid);
         }
         let (qos, packet_id) = (publish.qos, publish.packet_id);

@@ -14,7 +14,7 @@ pub(super) struct Retained {
     pub(super) stored_unix_ms: u64,
 }
 
-/// All retained messages.
+/// All retained messages: they belong to no session `[MQTT3-3.1.2-7]`.
 #[derive(Debug, Default)]
 pub(super) struct RetainedStore {
     index: Index<Retained>,

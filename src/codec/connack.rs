@@ -41,7 +41,7 @@ impl<'a> Connack<'a> {
         };
         out.push(0x20);
         write_varint(out, 2 + self.properties.wire_len(version));
-        // Bits 7 to 1 are reserved `[MQTT-3.2.2-1]`.
+        // Bits 7 to 1 are reserved `[MQTT-3.2.2-1]`, and in 3.1 the last too `[MQTT31-1]`.
         out.push(u8::from(self.session_present && version != Version::V31));
         out.push(reason);
         self.properties.write(version, out);

@@ -61,13 +61,15 @@ impl<'a> Connect<'a> {
             return Err(DecodeError::ConnectFlagReserved);
         }
         if version != Version::V5 && flags & PASSWORD != 0 && flags & USER_NAME == 0 {
+            // `[MQTT3-3.1.2-22]`
             return Err(DecodeError::PasswordWithoutUserName);
         }
         let keep_alive_secs = reader.u16()?;
         let properties = Properties::read(&mut reader, version, Place::Connect)?;
         let client_id = reader.string()?;
         let will = Will::decode(&mut reader, flags, version)?;
-        // In 3.1 a Remaining Length that ends here takes precedence over these two flags.
+        // In 3.1 a Remaining Length that ends here takes precedence over these two flags
+        // `[MQTT31-7]`.
         let may_be_left_out = version == Version::V31;
         let username = if flags & USER_NAME == 0 || may_be_left_out && reader.is_empty() {
             None
@@ -98,7 +100,7 @@ impl<'a> Connect<'a> {
     ///
     /// A level that is not supported is answered as the Client would understand it: return code 1
     /// up to level 4, else 0x84 `[MQTT-3.1.2-2]`. Of the other errors only a 5.0 Client is told;
-    /// before 5.0 the Server closes in silence (`[MQTT-3.1.4-1]` of 3.1.1).
+    /// before 5.0 the Server closes in silence `[MQTT3-3.1.4-1]`.
     #[must_use]
     pub fn refusal_version(frame: Frame<'_>, error: DecodeError) -> Option<Version> {
         if let DecodeError::ProtocolVersionUnsupported { level } = error {
@@ -158,6 +160,7 @@ fn protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
     }
     let level = reader.u8()?;
     match (name, level & !BRIDGE, level & BRIDGE != 0) {
+        // `[MQTT31-2]`
         (b"MQIsdp", 3, bridge) => Ok((Version::V31, bridge)),
         (b"MQTT", 4, bridge) => Ok((Version::V311, bridge)),
         (b"MQTT", 5, false) => Ok((Version::V5, false)),

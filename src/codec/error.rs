@@ -72,7 +72,7 @@ pub enum DecodeError {
     /// Will QoS or Will Retain without a Will `[MQTT-3.1.2-11]` `[MQTT-3.1.2-13]`.
     #[error("will QoS or will retain is set without a will")]
     WillFlagsWithoutWill,
-    /// A Password without a User Name, before 5.0 (`[MQTT-3.1.2-22]` of 3.1.1).
+    /// A Password without a User Name, before 5.0 `[MQTT3-3.1.2-22]`.
     #[error("a password without a user name")]
     PasswordWithoutUserName,
     /// Reserved Connect Acknowledge Flags `[MQTT-3.2.2-1]`.

@@ -2,7 +2,8 @@
 //!
 //! This module is the only door: [`Frame`] cuts a byte stream into whole packets, [`decode`] reads
 //! one, [`encode`] writes one. Decoded packets borrow from the read buffer; nothing is allocated
-//! for a PUBLISH. Versions are values, never modules.
+//! for a PUBLISH. Versions are values, never modules. To be understood nobody needs more than the
+//! standard `[MQTT3-7.0.0-2]`.
 //!
 //! What it deliberately does not do: know who calls it, keep state between packets (topic aliases,
 //! packet identifiers in use), or decide what an error means for the connection.
@@ -157,7 +158,7 @@ fn decode_other(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, Decode
 }
 
 /// PUBREL, SUBSCRIBE and UNSUBSCRIBE have the flags 0010, all others 0000 `[MQTT-2.1.3-1]`. In
-/// 3.1 those three may be repeated with DUP.
+/// 3.1 those three may be repeated with DUP `[MQTT31-10]`.
 fn check_flags(frame: Frame<'_>, version: Version) -> Result<(), DecodeError> {
     let (expected, optional) = match frame.packet_type() {
         6 | 8 | 10 if version == Version::V31 => (0b0010, 0b1000),

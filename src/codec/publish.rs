@@ -20,7 +20,7 @@ pub struct Publish<'a> {
     pub packet_id: u16,
     /// Properties (5.0), checked.
     pub properties: Properties<'a>,
-    /// Application payload.
+    /// Application payload: any bytes, or none `[MQTT31-13]`.
     pub payload: &'a [u8],
 }
 

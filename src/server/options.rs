@@ -24,7 +24,7 @@ pub struct Options {
     /// Network connections at one time, those in the lobby included.
     pub connections_max: u64,
     /// From `accept` to the last byte of CONNECT, or to the end of an enhanced authentication,
-    /// seconds.
+    /// seconds `[MQTT31-21]`.
     pub connect_timeout_secs: u64,
     /// Connections that have not sent their CONNECT yet; further ones wait in the kernel's
     /// backlog.

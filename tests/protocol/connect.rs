@@ -57,6 +57,7 @@ fn expect_accepted(broker: &mut Broker, client: Client, properties: Properties<'
 }
 
 /// `[MQTT-3.1.0-1]`
+/// `[MQTT3-3.1.0-1]`
 #[test]
 fn the_first_packet_is_connect() {
     both(|broker| {
@@ -71,6 +72,7 @@ fn the_first_packet_is_connect() {
 }
 
 /// `[MQTT-3.1.0-2]`
+/// `[MQTT3-3.1.0-2]`
 #[test]
 fn a_second_connect_ends_the_connection() {
     both(|broker| {
@@ -106,6 +108,7 @@ fn an_unknown_protocol_name_ends_the_connection() {
 }
 
 /// `[MQTT-3.1.2-3]` `[MQTT-3.1.4-1]`: a 5.0 client is told, one before closes in silence.
+/// `[MQTT3-3.1.2-3]` `[MQTT3-3.1.4-1]`
 #[test]
 fn a_malformed_connect_ends_the_connection() {
     both(|broker| {
@@ -138,7 +141,7 @@ fn a_client_without_identifier_is_given_one() {
     });
 }
 
-/// `[MQTT-3.1.3-8]` of 3.1.1.
+/// `[MQTT3-3.1.3-8]`
 #[test]
 fn before_5_a_client_without_identifier_cannot_keep_its_session() {
     both(|broker| {
@@ -284,6 +287,7 @@ fn a_client_that_talks_like_a_server_is_disconnected() {
 }
 
 /// `[MQTT-4.13.1-1]` `[MQTT-2.1.3-1]`
+/// `[MQTT3-4.8.0-1]` `[MQTT3-2.2.2-2]`
 #[test]
 fn what_cannot_be_read_ends_the_connection() {
     both(|broker| {

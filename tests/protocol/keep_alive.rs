@@ -8,6 +8,7 @@ use crate::kit::{both, in_memory};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// `[MQTT-3.12.4-1]`
+/// `[MQTT3-3.12.4-1]`
 #[test]
 fn a_ping_is_answered() {
     both(|broker| {
@@ -22,6 +23,7 @@ fn a_ping_is_answered() {
 }
 
 /// `[MQTT-3.1.2-22]`: after one and a half times the Keep Alive, as if the network had failed.
+/// `[MQTT3-3.1.2-24]` `[MQTT31-20]`
 #[test]
 fn a_silent_client_is_disconnected() {
     in_memory(|broker| {

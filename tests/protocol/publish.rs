@@ -39,6 +39,7 @@ fn publish_through(broker: &mut Broker, client: Client, publish: &Publish<'_>) {
 }
 
 /// `[MQTT-3.8.4-8]`: the lower of both QoS, in all versions and both ways.
+/// `[MQTT3-3.8.4-6]`
 #[test]
 fn a_message_comes_with_the_lower_of_both_qos() {
     both(|broker| {
@@ -64,6 +65,7 @@ fn a_message_comes_with_the_lower_of_both_qos() {
 }
 
 /// `[MQTT-3.3.4-1]` `[MQTT-4.3.2-4]` `[MQTT-4.3.3-8]` `[MQTT-4.3.3-11]` `[MQTT-2.2.1-5]`
+/// `[MQTT3-3.3.4-1]` `[MQTT3-2.3.1-6]` `[MQTT3-4.3.2-2]`
 #[test]
 fn a_message_nobody_wants_is_acknowledged_all_the_same() {
     both(|broker| {
@@ -82,6 +84,7 @@ fn a_message_nobody_wants_is_acknowledged_all_the_same() {
 }
 
 /// `[MQTT-4.3.3-10]` `[MQTT-4.3.3-12]`
+/// `[MQTT3-4.3.3-2]`
 #[test]
 fn a_qos_2_message_is_passed_on_once_until_it_is_released() {
     both(|broker| {
@@ -194,6 +197,7 @@ fn messages_and_answers_keep_their_order() {
 }
 
 /// `[MQTT-3.3.2-2]` `[MQTT-4.7.0-1]` `[MQTT-4.7.3-1]`
+/// `[MQTT3-3.3.2-2]` `[MQTT3-4.7.1-1]` `[MQTT3-4.7.3-1]`
 #[test]
 fn a_topic_name_has_no_wildcards() {
     both(|broker| {
@@ -211,6 +215,7 @@ fn a_topic_name_has_no_wildcards() {
 }
 
 /// `[MQTT-1.5.4-1]` `[MQTT-1.5.4-2]` `[MQTT-1.5.4-3]` `[MQTT-4.7.3-4]`
+/// `[MQTT3-4.7.3-4]` `[MQTT3-1.5.3-3]`
 #[test]
 fn topics_are_taken_as_they_are() {
     both(|broker| {

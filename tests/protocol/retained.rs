@@ -37,7 +37,8 @@ fn subscribe_handling(
     broker.expect_suback(client, 1, &[0]);
 }
 
-/// `[MQTT-3.3.1-5]` `[MQTT-3.3.1-9]`, and `[MQTT-3.3.1-8]` of 3.1.1.
+/// `[MQTT-3.3.1-5]` `[MQTT-3.3.1-9]`
+/// `[MQTT3-3.3.1-6]` `[MQTT3-3.3.1-8]`
 #[test]
 fn a_new_subscriber_gets_the_last_one() {
     both(|broker| {
@@ -54,6 +55,7 @@ fn a_new_subscriber_gets_the_last_one() {
 }
 
 /// `[MQTT-3.3.1-12]`: who is subscribed gets it as any other message, without the flag.
+/// `[MQTT3-3.3.1-9]`
 #[test]
 fn an_established_subscriber_gets_it_without_the_flag() {
     both(|broker| {

@@ -45,6 +45,7 @@ fn a_session_is_resumed_with_its_subscriptions() {
 }
 
 /// `[MQTT-3.1.2-4]` `[MQTT-3.2.2-2]`
+/// `[MQTT3-3.1.2-6]`
 #[test]
 fn a_clean_start_begins_anew() {
     both(|broker| {
@@ -88,6 +89,7 @@ fn qos_0_does_not_wait() {
 }
 
 /// `[MQTT-4.4.0-1]` `[MQTT-3.3.1-1]`: with DUP and the identifiers they had, in their order.
+/// `[MQTT3-4.4.0-1]` `[MQTT3-3.3.1-1]` `[MQTT3-4.6.0-1]`
 #[test]
 fn what_was_not_acknowledged_is_sent_again() {
     both(|broker| {

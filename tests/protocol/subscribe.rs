@@ -21,6 +21,7 @@ fn subscribe_no_local(broker: &mut Broker, client: Client, filter: &str) {
 }
 
 /// `[MQTT-3.8.4-1]` `[MQTT-3.8.4-2]` `[MQTT-3.8.4-5]` `[MQTT-3.8.4-6]` `[MQTT-3.9.3-1]`
+/// `[MQTT3-3.8.4-1]` `[MQTT3-3.8.4-2]` `[MQTT3-3.8.4-5]` `[MQTT3-3.9.3-1]` `[MQTT3-2.3.1-7]`
 #[test]
 fn each_filter_has_its_answer_in_order() {
     both(|broker| {
@@ -36,6 +37,7 @@ fn each_filter_has_its_answer_in_order() {
 }
 
 /// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.2-1]`
+/// `[MQTT3-4.7.2-1]` `[MQTT3-3.3.2-3]`
 #[test]
 fn filters_match_as_the_standard_has_it() {
     both(|broker| {
@@ -74,6 +76,7 @@ fn filters_match_as_the_standard_has_it() {
 }
 
 /// `[MQTT-3.3.4-2]`: with the highest QoS, once.
+/// `[MQTT3-3.3.5-1]`
 #[test]
 fn overlapping_subscriptions_give_one_message() {
     both(|broker| {

@@ -8,6 +8,7 @@ use crate::kit::packets::{puback, publish_1, publish_2, pubrec};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// `[MQTT-3.1.4-3]`
+/// `[MQTT3-3.1.4-2]` `[MQTT31-8]`
 #[test]
 fn the_newer_connection_wins() {
     both(|broker| {

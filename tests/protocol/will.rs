@@ -35,6 +35,7 @@ fn connect_delayed(broker: &mut Broker, expiry_secs: u32, delay_secs: u32) -> (C
 }
 
 /// `[MQTT-3.1.2-8]` `[MQTT-3.1.2-14]`
+/// `[MQTT3-3.1.2-8]`
 #[test]
 fn it_is_published_when_the_network_fails() {
     both(|broker| {
@@ -49,6 +50,7 @@ fn it_is_published_when_the_network_fails() {
 }
 
 /// `[MQTT-3.1.2-10]` `[MQTT-3.14.4-3]`
+/// `[MQTT3-3.14.4-3]` `[MQTT3-3.1.2-10]`
 #[test]
 fn a_normal_disconnect_discards_it() {
     both(|broker| {
@@ -105,6 +107,7 @@ fn its_qos_and_properties_are_kept() {
 }
 
 /// `[MQTT-3.1.2-15]`
+/// `[MQTT3-3.1.2-17]`
 #[test]
 fn it_may_be_retained() {
     both(|broker| {

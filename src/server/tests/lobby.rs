@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::peer::{Peer, connect, packet, publish};
 use super::{Anonymous, Options, Running, options};
 
+/// `[MQTT31-21]`
 #[test]
 fn who_sends_no_connect_is_closed_when_the_time_is_up() {
     let running = Running::with(Options { connect_timeout_secs: 1, ..options(1) });

@@ -167,6 +167,23 @@ fn several_filters_are_as_many_packets() {
     });
 }
 
+/// `[MQTT3-3.10.4-5]` `[MQTT3-3.10.4-4]` `[MQTT3-2.3.1-7]`
+#[test]
+fn an_unsubscribe_of_nothing_is_answered() {
+    both(|broker| {
+        for version in BEFORE_5 {
+            let client = broker.connect(version, "a");
+            broker.send_bytes(client, &unsubscribe_packet(version, 0xfffe, &["a"]));
+            broker.expect_bytes(client, b"\xb0\x02\xff\xfe");
+            broker.subscribe(client, &[("a", QoS::AtMostOnce)]);
+            broker.send_bytes(client, &unsubscribe_packet(version, 0x00ff, &["A", "+"]));
+            broker.expect_bytes(client, b"\xb0\x02\x00\xff");
+            broker.send(client, &Packet::Publish(publish("a", b"x")));
+            broker.expect_publish(client, &publish("a", b"x"));
+        }
+    });
+}
+
 /// `[MQTT3-4.7.1-1]` `[MQTT3-3.3.2-2]`: it would match nothing, or everything.
 #[test]
 fn a_topic_name_with_wildcards_ends_the_connection() {
