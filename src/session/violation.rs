@@ -68,6 +68,11 @@ impl Violation {
     #[must_use]
     pub const fn reason(self) -> ReasonCode {
         match self {
+            // Of a second CONNECT, as the first got past it; 0x84 is CONNACK's alone
+            // `[MQTT-3.14.2-1]`.
+            Self::Decode(
+                DecodeError::ProtocolNameInvalid | DecodeError::ProtocolVersionUnsupported { .. },
+            ) => ReasonCode::ProtocolError,
             Self::Decode(error) => error.reason(),
             Self::SecondConnect
             | Self::ServerPacket
@@ -87,6 +92,75 @@ impl Violation {
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicFilterInvalid => ReasonCode::TopicFilterInvalid,
             Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::PropertyId;
+
+    /// `[MQTT-3.14.2-1]`: every reason for which the server sends DISCONNECT may stand in one.
+    #[test]
+    fn each_offence_has_a_reason_code_of_disconnect() {
+        use DecodeError as E;
+        use Violation as V;
+        let (bytes, limit, id) = (9, 1, PropertyId::TopicAlias);
+        let unreadable = [
+            E::PacketTooLarge { bytes, limit },
+            E::VariableByteIntegerMalformed,
+            E::Truncated,
+            E::TrailingBytes,
+            E::Utf8Malformed,
+            E::NulInString,
+            E::PacketTypeReserved { packet_type: 0 },
+            E::FlagsReserved { first: 0 },
+            E::QoSInvalid,
+            E::DupWithQoS0,
+            E::PacketIdentifierZero,
+            E::TopicNameEmpty,
+            E::ProtocolNameInvalid,
+            E::ProtocolVersionUnsupported { level: 6 },
+            E::ConnectFlagReserved,
+            E::WillQoSInvalid,
+            E::WillFlagsWithoutWill,
+            E::PasswordWithoutUserName,
+            E::ConnackFlagsReserved,
+            E::UnknownProperty { id: 0 },
+            E::PropertyNotAllowed { id },
+            E::PropertyRepeated { id },
+            E::PropertyValueInvalid { id },
+            E::PropertyValueInvalid { id: PropertyId::ReceiveMaximum },
+            E::AuthenticationDataWithoutMethod,
+            E::ReasonCodeInvalid { byte: 0 },
+            E::PayloadEmpty,
+            E::SubscriptionOptionsReserved,
+            E::SubscriptionQoSInvalid,
+            E::RetainHandlingInvalid,
+        ];
+        let others = [
+            V::SecondConnect,
+            V::ServerPacket,
+            V::AuthWithoutMethod,
+            V::UnexpectedAuth,
+            V::AuthenticationMethodMissing,
+            V::AuthenticationMethodChanged,
+            V::PacketBeforeConnack,
+            V::TopicAliasAboveMaximum,
+            V::UnknownTopicAlias,
+            V::TopicNameInvalid,
+            V::ReceiveMaximumExceeded,
+            V::SubscriptionIdentifierFromClient,
+            V::TopicFilterInvalid,
+            V::NoLocalOnShared,
+            V::UnexpectedAcknowledgement,
+            V::SessionExpiryFromZero,
+            V::KeepAliveTimeout,
+        ];
+        for violation in unreadable.map(V::Decode).into_iter().chain(others) {
+            let reason = violation.reason();
+            assert!(reason.is_error() && reason.is_for_disconnect(), "{violation:?}: {reason:?}");
         }
     }
 }
