@@ -35,6 +35,7 @@ impl Shard {
             self.window_moved(id);
             return Ok(());
         }
+        // `[MQTT-4.3.3-4]`
         let reason = answer(known);
         let release =
             Acknowledge { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };
@@ -46,6 +47,7 @@ impl Shard {
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return;
         };
+        // `[MQTT-4.3.3-11]`
         let reason = session.release(ack.packet_id);
         let complete =
             Acknowledge { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };

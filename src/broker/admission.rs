@@ -106,7 +106,9 @@ impl Admission {
         Self::check(connect, peer, limits, assigned)
     }
 
-    /// All but the authentication.
+    /// All but the authentication: the checks that make the server close the connection
+    /// `[MQTT-3.1.4-2]`. Any Client Identifier will do `[MQTT-3.1.3-5]`; one is made for a client that
+    /// has none `[MQTT-3.1.3-6]`, and is its own from then on `[MQTT-3.1.3-7]`.
     pub(super) fn check(
         connect: &Connect<'_>,
         peer: SocketAddr,
@@ -166,7 +168,8 @@ fn session_expiry_asked(connect: &Connect<'_>) -> u32 {
     }
 }
 
-/// Only a 5.0 client can be told another Keep Alive `[MQTT-3.2.2-21]`; the others keep theirs.
+/// Only a 5.0 client can be told another Keep Alive `[MQTT-3.2.2-21]`; the others keep theirs
+/// `[MQTT-3.2.2-22]`.
 fn keep_alive(connect: &Connect<'_>, limits: &Limits) -> u16 {
     let asked = connect.keep_alive_secs;
     let too_long = asked == 0 || asked > limits.keep_alive_secs_max;
@@ -225,5 +228,32 @@ impl Refusal {
         let mut out = Vec::new();
         encode(&Packet::Connack(connack), version, &mut out);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[MQTT-3.2.2-8]`: every reason for which the server refuses a client may stand in CONNACK.
+    #[test]
+    fn each_refusal_has_a_reason_code_of_connack() {
+        let denied = |reason| Refusal::AuthenticationFailed(Denial { reason, why: "" });
+        for refusal in [
+            Refusal::NotAuthorized,
+            Refusal::ClientIdentifierNotValid,
+            Refusal::WillTopicInvalid,
+            Refusal::BadAuthenticationMethod,
+            denied(ReasonCode::Success),
+            denied(ReasonCode::SessionTakenOver),
+            denied(ReasonCode::Banned),
+            Refusal::TooManySessions,
+            Refusal::TooManyConnections,
+            Refusal::ServerShuttingDown,
+            Refusal::UnsupportedProtocolVersion,
+        ] {
+            let reason = refusal.reason();
+            assert!(reason.is_error() && reason.is_for_connack(), "{refusal:?}: {reason:?}");
+        }
     }
 }

@@ -23,6 +23,8 @@ impl Shard {
 
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
         self.take_over(&admission);
+        // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
+        // `[MQTT-3.1.3-2]`.
         let resumed = self.desk.roster.find(&admission.client_id);
         let slot = match resumed {
             Some(slot) => slot,
@@ -43,12 +45,14 @@ impl Shard {
             session.disconnected_unix_ms = None;
             session.away_since_ms = None;
             session.drop_told = false;
-            // A resumed session's delayed Will is discarded `[MQTT-3.1.3-9]`.
+            // Kept with the session `[MQTT-3.1.2-7]`; a resumed session's delayed Will is discarded
+            // `[MQTT-3.1.3-9]`.
             session.will = will;
             if let Some(link) = &mut session.link {
                 link.resend = session.inflight.unacknowledged_latest_first();
             }
         }
+        // Before all that waits for the client `[MQTT-3.2.0-1]`.
         self.answer(id, &admission, resumed.is_some());
         self.desk.refill(slot);
         self.recall_from_absent(slot);
@@ -66,7 +70,7 @@ impl Shard {
     }
 
     /// Ends an earlier connection of the same client `[MQTT-3.1.4-3]`, and its session when a
-    /// clean start asks for it `[MQTT-3.1.2-4]`.
+    /// clean start asks for it `[MQTT-3.1.2-4]` `[MQTT-3.1.4-4]`.
     fn take_over(&mut self, admission: &Admission) {
         let Some(slot) = self.desk.roster.find(&admission.client_id) else {
             return;
@@ -109,6 +113,8 @@ impl Shard {
         }
     }
 
+    /// CONNACK `[MQTT-3.1.4-5]` that tells whether there was a session `[MQTT-3.2.2-2]`
+    /// `[MQTT-3.2.2-3]`.
     fn answer(&mut self, id: ConnectionId, admission: &Admission, resumed: bool) {
         let properties = self.connack_properties(id, admission);
         let connack = Connack {
@@ -121,7 +127,7 @@ impl Shard {
     }
 
     /// What the server tells a 5.0 client of itself; what equals the standard's default is left
-    /// out.
+    /// out. Response Information it has none `[MQTT-3.1.2-28]`.
     fn connack_properties(&self, id: ConnectionId, admission: &Admission) -> PropertiesBuf {
         let mut properties = PropertiesBuf::default();
         if admission.version != Version::V5 {
@@ -138,6 +144,7 @@ impl Shard {
         if limits.packet_bytes_max < PACKET_BYTES_MAX {
             properties.push(Property::MaximumPacketSize(limits.packet_bytes_max));
         }
+        // `[MQTT-3.1.3-7]` `[MQTT-3.2.2-16]`
         if admission.assigned {
             properties.push(Property::AssignedClientIdentifier(&admission.client_id));
         }

@@ -47,7 +47,10 @@ impl Shard {
         Ok(())
     }
 
-    /// Ends a connection, whoever wants it: farewell, Will, and the session's end or its wait.
+    /// Ends a connection, whoever wants it: farewell, Will, and the session's end or its wait
+    /// `[MQTT-3.1.2-23]`. Whether a DISCONNECT could be sent or not, the connection is closed
+    /// `[MQTT-4.13.2-1]` `[MQTT-3.14.4-2]`, and as it has no link any more nothing follows
+    /// `[MQTT-3.14.4-1]`.
     pub(super) fn end_connection(&mut self, id: ConnectionId, departure: Departure) {
         if self.desk.roster.connected(id).is_none() {
             return;
@@ -69,6 +72,7 @@ impl Shard {
         session.away_since_ms = Some(now.ticks_ms);
         let client_id = session.client_id.clone();
         self.desk.trays.note(Event::Disconnected { client_id, peer: link.peer, departure });
+        // `[MQTT-3.1.2-10]`
         if departure == Departure::Normal {
             session.will = None;
         }
@@ -88,7 +92,8 @@ impl Shard {
         }
     }
 
-    /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends.
+    /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends: one that was
+    /// let in `[MQTT-3.14.0-1]`. It never holds a Session Expiry Interval `[MQTT-3.14.2-2]`.
     fn say_goodbye(&mut self, id: ConnectionId, departure: Departure) {
         let Some(reason) = departure.disconnect_reason() else {
             return;
@@ -149,6 +154,8 @@ impl Shard {
         }
     }
 
+    /// Publishes the Will, once `[MQTT-3.1.2-8]` `[MQTT-3.1.2-10]`, and retained where it asks for it
+    /// `[MQTT-3.1.2-14]` `[MQTT-3.1.2-15]`.
     fn publish_will(&mut self, slot: u32) {
         let Some(session) = self.desk.roster.session_mut(slot) else {
             return;
@@ -193,7 +200,7 @@ impl Shard {
         }
     }
 
-    /// The session a timer was set for, if it is still away as it was then.
+    /// The session a timer was set for, if it is still away as it was then `[MQTT-4.1.0-1]`.
     fn away(&self, timer: &Timer) -> Option<&Session> {
         let session = self.desk.roster.session(timer.slot)?;
         let same = self.desk.roster.serial(timer.slot) == timer.serial
@@ -212,6 +219,7 @@ impl Shard {
         }
     }
 
+    /// `[MQTT-4.1.0-2]`
     fn expiry_due(&mut self, timer: Timer) {
         let Some(session) = self.away(&timer) else { return };
         let expiry_secs = session.expiry_interval_secs;
@@ -236,7 +244,8 @@ fn fits(reason: ReasonCode, properties: &PropertiesBuf, packet_bytes_max: u32) -
 }
 
 impl Departure {
-    /// The Reason Code of the DISCONNECT the server sends; `None` when it sends none.
+    /// The Reason Code of the DISCONNECT the server sends `[MQTT-3.14.2-1]`; `None` when it sends
+    /// none.
     const fn disconnect_reason(self) -> Option<ReasonCode> {
         match self {
             Self::Normal | Self::WithWill | Self::ByPeer => None,

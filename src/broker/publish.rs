@@ -32,7 +32,8 @@ impl Shard {
         retain: bool,
     ) -> usize {
         let mut parcel = Parcel::borrowed(content, qos, retain);
-        // Retained first, then the routes: see `commons`.
+        // Retained first, then the routes: see `commons`. Without the flag what is kept stays as it
+        // is `[MQTT-3.3.1-8]`.
         if retain {
             self.retain(&mut parcel);
         }
@@ -62,7 +63,8 @@ impl Shard {
 
     fn retain(&mut self, parcel: &mut Parcel<'_>) {
         if parcel.content().payload.is_empty() {
-            // An empty payload removes the retained message `[MQTT-3.3.1-6]`.
+            // An empty payload removes the retained message `[MQTT-3.3.1-6]` and is none itself
+            // `[MQTT-3.3.1-7]`.
             self.commons.forget_retained(parcel.content().topic);
         } else {
             self.commons.retain(parcel.message(), self.now);
@@ -88,7 +90,9 @@ impl Publication {
             session: receiver.session,
             share: None,
             attempt: 0,
+            // `[MQTT-3.8.4-8]`
             qos: self.qos.min(receiver.qos),
+            // `[MQTT-3.3.1-12]` `[MQTT-3.3.1-13]`
             retain: self.retain && receiver.retain_as_published,
             identifiers: receiver.identifiers.clone(),
         })

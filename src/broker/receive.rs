@@ -63,6 +63,7 @@ impl Shard {
         let Some(link) = self.desk.roster.link_mut(id) else {
             return bytes.len();
         };
+        // Bytes count, not only whole packets: who sends a large one over a slow line is alive.
         link.received_ms = ticks_ms;
         let version = link.version;
         let mut used = 0;
@@ -104,11 +105,13 @@ impl Shard {
             Packet::Pubcomp(ack) => self.pubcomp(id, &ack)?,
             Packet::Subscribe(subscribe) => self.subscribe(id, version, &subscribe)?,
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(id, version, &unsubscribe)?,
+            // `[MQTT-3.12.4-1]`
             Packet::Pingreq => self.desk.send(id.slot, &Packet::Pingresp),
             Packet::Disconnect(disconnect) => {
                 self.disconnect(id, &disconnect)?;
                 return Ok(After::Closed);
             }
+            // And no second CONNACK `[MQTT-3.2.0-2]`.
             Packet::Connect(_) => return Err(Violation::SecondConnect),
             Packet::Auth(auth) => return self.auth(id, &auth),
             Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
@@ -177,6 +180,8 @@ impl Shard {
                 reason = ReasonCode::NoMatchingSubscribers;
             }
         }
+        // By its QoS `[MQTT-3.3.4-1]`, with its identifier `[MQTT-2.2.1-5]`: `[MQTT-4.3.2-4]`
+        // `[MQTT-4.3.3-8]`.
         let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
         match qos {
             QoS::AtMostOnce => {}

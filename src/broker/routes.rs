@@ -137,9 +137,9 @@ impl Routes {
         &self.groups
     }
 
-    /// `known`: the session has this subscription already, which is replaced. (A new one is not
-    /// searched for: a hundred thousand sessions may share a filter.) `presence` is given for a
-    /// Shared Subscription.
+    /// `known`: the session has this subscription already, which is replaced in one step, so that
+    /// no message is missed between `[MQTT-3.8.4-4]`. (A new one is not searched for: a hundred
+    /// thousand sessions may share a filter.) `presence` is given for a Shared Subscription.
     pub(super) fn subscribe(
         &mut self,
         filter: TopicFilter<'_>,
@@ -178,7 +178,8 @@ impl Routes {
         self.subscriptions -= usize::from(removed == Some(true));
     }
 
-    /// Everybody who gets messages of `topic`, each session once (twice where No Local divides it).
+    /// Everybody with a filter that matches `topic` `[MQTT-3.3.2-3]` `[MQTT-4.5.0-1]`, each session
+    /// once (twice where No Local divides it).
     pub(super) fn find(&self, topic: &str) -> Matched {
         let mut subscribers: Vec<Subscriber> = Vec::new();
         let mut groups = Vec::new();

@@ -9,6 +9,9 @@ use crate::session::{Delivery, DropReason, Identifiers, Outcome, Subscription, V
 use crate::topic::TopicFilter;
 
 impl Shard {
+    /// SUBSCRIBE: each Topic Filter in turn `[MQTT-3.8.4-5]`, and one SUBACK `[MQTT-3.8.4-1]` with
+    /// its identifier `[MQTT-2.2.1-6]` `[MQTT-3.8.4-2]` and a Reason Code for each `[MQTT-3.8.4-6]`,
+    /// in their order `[MQTT-3.9.3-1]`.
     pub(super) fn subscribe(
         &mut self,
         id: ConnectionId,
@@ -87,6 +90,7 @@ impl Shard {
             let presence = presence.as_ref();
             self.commons.subscribe(filter, session_id, &subscription, presence, known);
         }
+        // `[MQTT-3.3.1-9]` `[MQTT-3.3.1-10]` `[MQTT-3.3.1-11]`; also again `[MQTT-3.8.4-4]`.
         let retained = filter.share().is_none()
             && match options.retain_handling {
                 RetainHandling::Send => true,
@@ -114,6 +118,7 @@ impl Shard {
         }
         let identifiers = identifier.map_or(Identifiers::NONE, |one| Identifiers::new(&[one]));
         for retained in found {
+            // `[MQTT-3.8.4-8]`
             let qos = request.options.qos.min(retained.message.qos());
             let identifiers = identifiers.clone();
             let (message, share) = (retained.message, None);
@@ -128,6 +133,9 @@ impl Shard {
         self.desk.refill(id.slot);
     }
 
+    /// UNSUBSCRIBE: each Topic Filter in turn, and one UNSUBACK `[MQTT-3.10.4-4]` `[MQTT-3.10.4-6]`
+    /// with its identifier `[MQTT-2.2.1-6]` `[MQTT-3.10.4-5]` and the Reason Codes in their order
+    /// `[MQTT-3.11.3-1]`. What waits or is in flight stays `[MQTT-3.10.4-3]`.
     pub(super) fn unsubscribe(
         &mut self,
         id: ConnectionId,
@@ -147,6 +155,7 @@ impl Shard {
             let Some(session) = self.desk.roster.session_mut(id.slot) else {
                 return Ok(());
             };
+            // The very filter `[MQTT-3.10.4-1]`; no route, no new message `[MQTT-3.10.4-2]`.
             let removed = session.subscriptions.remove(filter.as_str()).is_some();
             if removed {
                 let share = filter.share().and_then(|_| self.commons.group_named(text));
@@ -167,6 +176,7 @@ impl Shard {
     }
 }
 
+/// The QoS that was granted is the one asked for `[MQTT-3.8.4-7]`.
 const fn granted(qos: QoS) -> ReasonCode {
     match qos {
         QoS::AtMostOnce => ReasonCode::Success,

@@ -66,6 +66,8 @@ impl<'a> Connect<'a> {
         }
         let keep_alive_secs = reader.u16()?;
         let properties = Properties::read(&mut reader, version, Place::Connect)?;
+        // The fields in their order `[MQTT-3.1.3-1]` `[MQTT-3.1.3-3]`, those the flags announce
+        // `[MQTT-3.1.2-16]` `[MQTT-3.1.2-17]` `[MQTT-3.1.2-18]` `[MQTT-3.1.2-19]` and no more.
         let client_id = reader.string()?;
         let will = Will::decode(&mut reader, flags, version)?;
         // In 3.1 a Remaining Length that ends here takes precedence over these two flags
@@ -152,7 +154,8 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Protocol Name and Version; the bridge bit is known before 5.0 only.
+/// Protocol Name `[MQTT-3.1.2-1]` and Version `[MQTT-3.1.2-2]`; the bridge bit is known before 5.0
+/// only.
 fn protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
     let name = reader.binary()?;
     if name != b"MQTT" && name != b"MQIsdp" {
@@ -182,6 +185,7 @@ impl<'a> Will<'a> {
             let clear = qos == QoS::AtMostOnce && !retain;
             return if clear { Ok(None) } else { Err(DecodeError::WillFlagsWithoutWill) };
         }
+        // `[MQTT-3.1.2-9]`
         let properties = Properties::read(reader, version, Place::Will)?;
         let topic = reader.string()?;
         let payload = reader.binary()?;

@@ -533,6 +533,92 @@ mod tests {
         ]
     };
 
+    /// Section 2.2.2.2, written down once more: an identifier and a value, and where it may stand.
+    const TABLE: &[(&[u8], &[Place])] = {
+        use Place as P;
+        &[
+            (b"\x01\x01", &[P::Publish, P::Will]),
+            (b"\x02\0\0\0\x01", &[P::Publish, P::Will]),
+            (b"\x03\0\x01c", &[P::Publish, P::Will]),
+            (b"\x08\0\x01r", &[P::Publish, P::Will]),
+            (b"\x09\0\x01\xff", &[P::Publish, P::Will]),
+            (b"\x0b\x01", &[P::Publish, P::Subscribe]),
+            (b"\x11\0\0\0\x01", &[P::Connect, P::Connack, P::Disconnect]),
+            (b"\x12\0\x01i", &[P::Connack]),
+            (b"\x13\0\x01", &[P::Connack]),
+            (b"\x15\0\x01m", &[P::Connect, P::Connack, P::Auth]),
+            (b"\x15\0\x01m\x16\0\x01\xff", &[P::Connect, P::Connack, P::Auth]),
+            (b"\x17\x01", &[P::Connect]),
+            (b"\x18\0\0\0\x01", &[P::Will]),
+            (b"\x19\x01", &[P::Connect]),
+            (b"\x1a\0\x01i", &[P::Connack]),
+            (b"\x1c\0\x01s", &[P::Connack, P::Disconnect]),
+            (
+                b"\x1f\0\x01r",
+                &[
+                    P::Connack,
+                    P::Puback,
+                    P::Pubrec,
+                    P::Pubrel,
+                    P::Pubcomp,
+                    P::Suback,
+                    P::Unsuback,
+                    P::Disconnect,
+                    P::Auth,
+                ],
+            ),
+            (b"\x21\0\x01", &[P::Connect, P::Connack]),
+            (b"\x22\0\x01", &[P::Connect, P::Connack]),
+            (b"\x23\0\x01", &[P::Publish]),
+            (b"\x24\x01", &[P::Connack]),
+            (b"\x25\x01", &[P::Connack]),
+            (b"\x26\0\x01k\0\x01v", ALL_PLACES),
+            (b"\x27\0\0\0\x01", &[P::Connect, P::Connack]),
+            (b"\x28\x01", &[P::Connack]),
+            (b"\x29\x01", &[P::Connack]),
+            (b"\x2a\x01", &[P::Connack]),
+        ]
+    };
+
+    const ALL_PLACES: &[Place] = &[
+        Place::Connect,
+        Place::Connack,
+        Place::Publish,
+        Place::Puback,
+        Place::Pubrec,
+        Place::Pubrel,
+        Place::Pubcomp,
+        Place::Subscribe,
+        Place::Suback,
+        Place::Unsubscribe,
+        Place::Unsuback,
+        Place::Disconnect,
+        Place::Auth,
+        Place::Will,
+    ];
+
+    #[test]
+    fn each_property_stands_in_the_packets_of_its_row() {
+        assert_eq!(TABLE.len(), PropertyId::ALL.len());
+        for (list, places) in TABLE {
+            for place in ALL_PLACES {
+                let bytes = [&[u8::try_from(list.len()).unwrap()][..], list].concat();
+                let twice = [&[2 * bytes[0]], *list, *list].concat();
+                let (once, twice) = (read(&bytes, *place), read(&twice, *place));
+                if places.contains(place) {
+                    assert!(once.is_ok(), "{list:x?} in {place:?}");
+                    let may_repeat = list[0] == 0x26 || list[0] == 0x0b && *place == Place::Publish;
+                    assert_eq!(twice.is_ok(), may_repeat, "{list:x?} twice in {place:?}");
+                    let repeated = matches!(twice, Err(DecodeError::PropertyRepeated { .. }));
+                    assert_eq!(repeated, !may_repeat);
+                } else {
+                    let refused = matches!(once, Err(DecodeError::PropertyNotAllowed { .. }));
+                    assert!(refused, "{list:x?} in {place:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_list_is_checked_against_the_table() {
         for (place, bytes, error) in LISTS {

@@ -58,7 +58,8 @@ impl<'a> Publish<'a> {
     }
 
     /// Writes the packet with more properties in front of its own: those the server adds for one
-    /// receiver. Before 5.0 there are none.
+    /// receiver. Before 5.0 there are none. The Topic Name comes first `[MQTT-3.3.2-1]`; with QoS 0
+    /// there is no Packet Identifier `[MQTT-2.2.1-2]`.
     pub fn encode_with(&self, extra: Properties<'_>, version: Version, out: &mut Vec<u8>) {
         let packet_id_len = if self.qos == QoS::AtMostOnce { 0 } else { 2 };
         let list_len = extra.as_bytes().len() + self.properties.as_bytes().len();

@@ -122,7 +122,8 @@ impl ReasonCode {
         }
     }
 
-    /// Checks a payload of Reason Codes, of which there is at least one.
+    /// Checks a payload of Reason Codes, of which there is at least one `[MQTT-3.9.3-2]`
+    /// `[MQTT-3.11.3-2]`.
     pub(super) fn read_list(bytes: &[u8], place: Place) -> Result<&[u8], DecodeError> {
         if bytes.is_empty() {
             return Err(DecodeError::PayloadEmpty);
@@ -182,6 +183,45 @@ mod tests {
             ReasonCode::from_byte(*byte).is_some_and(|reason| reason.as_byte() == *byte)
         });
         assert_eq!(known.count(), 43);
+    }
+
+    /// The columns of section 2.4, written down once more.
+    const TABLE: &[(Place, &[u8])] = &[
+        (
+            Place::Connack,
+            &[
+                0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90,
+                0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f,
+            ],
+        ),
+        (Place::Puback, &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]),
+        (Place::Pubrec, &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]),
+        (Place::Pubrel, &[0x00, 0x92]),
+        (Place::Pubcomp, &[0x00, 0x92]),
+        (Place::Suback, &[0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2]),
+        (Place::Unsuback, &[0x00, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91]),
+        (
+            Place::Disconnect,
+            &[
+                0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8c, 0x8d, 0x8e, 0x8f, 0x90,
+                0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0,
+                0xa1, 0xa2,
+            ],
+        ),
+        (Place::Auth, &[0x00, 0x18, 0x19]),
+    ];
+
+    /// `[MQTT-3.2.2-8]` `[MQTT-3.4.2-1]` `[MQTT-3.5.2-1]` `[MQTT-3.6.2-1]` `[MQTT-3.7.2-1]`
+    /// `[MQTT-3.9.3-2]` `[MQTT-3.11.3-2]` `[MQTT-3.14.2-1]` `[MQTT-3.15.2-1]`
+    #[test]
+    fn each_packet_has_the_codes_of_its_column() {
+        for (place, codes) in TABLE {
+            for byte in 0..=u8::MAX {
+                let read = ReasonCode::read(&mut Reader::new(&[byte]), *place);
+                assert_eq!(read.is_ok(), codes.contains(&byte), "{byte:#x} in {place:?}");
+                assert!(read.is_ok_and(|reason| reason.as_byte() == byte) || read.is_err());
+            }
+        }
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl<'a> Reader<'a> {
         self.take(usize::from(len))
     }
 
-    /// A UTF-8 Encoded String: well formed `[MQTT-1.5.4-1]` and without U+0000 `[MQTT-1.5.4-2]`.
+    /// A UTF-8 Encoded String: well formed `[MQTT-1.5.4-1]` and without U+0000 `[MQTT-1.5.4-2]`;
+    /// U+FEFF is a character like others `[MQTT-1.5.4-3]`. It is read so wherever a packet has one:
+    /// Client Identifier `[MQTT-3.1.3-4]`, Will Topic `[MQTT-3.1.3-11]`, User Name
+    /// `[MQTT-3.1.3-12]`, Topic Name `[MQTT-3.3.2-1]`, Topic Filter `[MQTT-3.8.3-1]`
+    /// `[MQTT-3.10.3-1]`, Response Topic `[MQTT-3.3.2-13]`, Content Type `[MQTT-3.3.2-19]`.
     #[inline]
     pub(super) fn string(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.binary()?;

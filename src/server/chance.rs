@@ -24,7 +24,8 @@ impl Chance {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// A Client Identifier for a client that sent none.
+    /// A Client Identifier for a client that sent none: 130 bits that nobody else has
+    /// `[MQTT-3.2.2-16]`.
     pub(super) fn client_id(&self) -> Box<str> {
         let mut id = String::from("mqttd-");
         let end = id.len() + LETTERS;

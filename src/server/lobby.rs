@@ -93,6 +93,8 @@ async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Sea
             errands.visit(home);
             errands.run(shared);
         }
+        // What came behind a refused CONNECT is not looked at `[MQTT-3.1.4-6]`, and the connection
+        // ends `[MQTT-3.2.2-7]` `[MQTT-4.13.2-1]`, without a DISCONNECT `[MQTT-3.14.0-1]`.
         Greeting::Refused { refusal, client_id, connack } => {
             seat.count_refused();
             tell_refused(shared, refusal, &client_id, peer);

@@ -90,6 +90,7 @@ fn spawn_shards(
     Ok(())
 }
 
+/// MQTT over TCP `[MQTT-4.2-1]`.
 fn accept_all(server: &Server) -> Result<(), StartError> {
     let mut threads = stop::lock(&server.threads);
     let Some(threads) = threads.as_mut() else { return Ok(()) };

@@ -43,6 +43,7 @@ impl Aliases {
         self.topics.get(index).and_then(Option::as_deref).ok_or(Violation::UnknownTopicAlias)
     }
 
+    /// 1 to the maximum `[MQTT-3.3.2-12]`; with a maximum of 0 none `[MQTT-3.2.2-18]`.
     fn index(&self, alias: u16) -> Result<usize, Violation> {
         if alias == 0 || alias > self.maximum {
             return Err(Violation::TopicAliasAboveMaximum);

@@ -20,6 +20,7 @@ impl Session {
             link.messages_in += 1;
         }
         if qos != QoS::ExactlyOnce {
+            // Whatever its DUP: a QoS 1 message is a new one `[MQTT-4.3.2-5]`.
             return Ok(true);
         }
         let full = self.received.len() >= usize::from(receive_maximum);
@@ -29,7 +30,9 @@ impl Session {
         Ok(self.received.insert(packet_id))
     }
 
-    /// PUBREL: the reason for PUBCOMP.
+    /// PUBREL: the reason for PUBCOMP. The identifier is then free for a new message
+    /// `[MQTT-4.3.3-12]`; whether the message has expired meanwhile does not matter
+    /// `[MQTT-4.3.3-13]`.
     pub fn release(&mut self, packet_id: u16) -> ReasonCode {
         if self.received.release(packet_id) {
             ReasonCode::Success

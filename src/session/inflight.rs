@@ -15,12 +15,13 @@ use crate::codec::QoS;
 pub enum Sent {
     /// Acknowledged.
     Done,
-    /// QoS 1: waits for PUBACK. The delivery is kept when the session outlives its connection, and
-    /// when it came by a Shared Subscription, for another member.
+    /// QoS 1: waits for PUBACK `[MQTT-4.3.2-3]`. The delivery is kept when the session outlives its
+    /// connection, and when it came by a Shared Subscription, for another member.
     Puback(Option<Delivery>),
-    /// QoS 2: waits for PUBREC.
+    /// QoS 2: waits for PUBREC `[MQTT-4.3.3-3]`.
     Pubrec(Option<Delivery>),
-    /// QoS 2: PUBREL is sent, waits for PUBCOMP.
+    /// QoS 2: PUBREL is sent, waits for PUBCOMP `[MQTT-4.3.3-5]`; the message is gone and cannot be
+    /// sent again `[MQTT-4.3.3-6]`.
     Pubcomp,
 }
 
@@ -71,13 +72,14 @@ impl Inflight {
         self.bytes
     }
 
-    /// Whether one more fits under `window`.
+    /// Whether one more fits under `window` `[MQTT-3.3.4-9]` `[MQTT-4.9.0-2]`.
     #[must_use]
     pub fn has_room(&self, window: u16) -> bool {
         self.unacknowledged < window && self.entries.len() < RING as usize
     }
 
-    /// The Packet Identifier the next [`Self::push`] gives out.
+    /// The Packet Identifier the next [`Self::push`] gives out: never 0 and not in use
+    /// `[MQTT-2.2.1-4]` `[MQTT-4.3.2-1]` `[MQTT-4.3.3-1]`.
     #[must_use]
     pub fn next_packet_id(&self) -> u16 {
         self.id_at(self.entries.len())
@@ -92,7 +94,7 @@ impl Inflight {
         self.unacknowledged += 1;
     }
 
-    /// PUBACK came.
+    /// PUBACK came; whatever it says, the message is acknowledged `[MQTT-4.4.0-2]`.
     ///
     /// # Errors
     /// Nothing of QoS 1 waits under this identifier.
@@ -108,7 +110,7 @@ impl Inflight {
         }
     }
 
-    /// PUBREC came; with an error code the exchange ends here `[MQTT-4.3.3-4]`.
+    /// PUBREC came; with an error code the exchange ends here `[MQTT-4.3.3-4]` `[MQTT-4.4.0-2]`.
     ///
     /// # Errors
     /// Nothing of QoS 2 waits under this identifier.
@@ -233,6 +235,7 @@ mod tests {
         id
     }
 
+    /// `[MQTT-2.2.1-4]` `[MQTT-4.3.2-1]` `[MQTT-4.3.3-1]`
     #[test]
     fn identifiers_go_round_without_zero_and_without_reuse_while_in_use() {
         let mut inflight = Inflight::default();

@@ -36,7 +36,7 @@ pub struct Link {
     pub keep_alive_secs: u16,
     /// When the last bytes came, on the clock of `ticks_ms`.
     pub received_ms: u64,
-    /// Topic Aliases of the client.
+    /// Topic Aliases of the client, which are of this connection alone `[MQTT-3.3.2-7]`.
     pub aliases: Aliases,
     /// Bytes for the socket.
     pub outbox: Outbox,

@@ -100,8 +100,8 @@ impl Session {
         outcome
     }
 
-    /// Whether a sent message is kept: for a re-delivery in a later connection, or to another
-    /// member of its group; for the latter only while there is memory.
+    /// Whether a sent message is kept: for a re-delivery in a later connection `[MQTT-4.4.0-1]`, or
+    /// to another member of its group; for the latter only while there is memory.
     const fn keeps(&self, qos: QoS, share: Option<ShareId>, bounds: &Bounds) -> bool {
         match qos {
             QoS::AtMostOnce => false,
@@ -112,7 +112,7 @@ impl Session {
 
     /// Whether a message may pass straight into the outbox: there is a connection whose socket
     /// keeps up, a free packet identifier, and nothing waiting that it would overtake
-    /// `[MQTT-4.6.0-6]`. QoS 0 may pass QoS 1 and 2 that wait for their window.
+    /// `[MQTT-4.6.0-5]` `[MQTT-4.6.0-6]`. QoS 0 may pass QoS 1 and 2 that wait for their window.
     fn can_send(&self, qos: QoS, bounds: &Bounds) -> bool {
         let Some(link) = &self.link else { return false };
         if link.outbox.len() >= bounds.outbox_bytes_max {
@@ -129,6 +129,7 @@ impl Session {
             && self.inflight.has_room(window(link, bounds))
     }
 
+    /// Adds a message to the session, to be sent when there is room `[MQTT-4.5.0-1]`.
     fn enqueue(&mut self, parcel: &mut Parcel<'_>, terms: Terms<'_>, bounds: &Bounds) -> Outcome {
         if terms.qos == QoS::AtMostOnce && self.link.is_none() {
             return Outcome::Dropped(DropReason::Offline);
@@ -163,6 +164,9 @@ impl Session {
         Outcome::Queued
     }
 
+    /// Sends a message for the first time: with an identifier of its own unless it has QoS 0, and
+    /// without DUP, whatever its publisher's was `[MQTT-3.3.1-3]` `[MQTT-4.3.1-1]` `[MQTT-4.3.2-2]`
+    /// `[MQTT-4.3.3-2]`.
     fn send(
         &mut self,
         content: &Content<'_>,
@@ -188,7 +192,7 @@ impl Session {
     }
 
     /// Moves what waits into the outbox, as far as socket and window allow: first what was in
-    /// flight before a resume, with DUP `[MQTT-4.4.0-1]`, then the queue.
+    /// flight before a resume, then the queue.
     pub fn refill(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>) -> Refilled {
         let mut refilled = Refilled::default();
         self.send_again(bounds, spare, &mut refilled);
@@ -225,6 +229,9 @@ impl Session {
             && (front.qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds)))
     }
 
+    /// What was in flight before a resume, in its order and with the identifiers it had
+    /// `[MQTT-4.4.0-1]`: PUBLISH with DUP `[MQTT-3.3.1-1]`, also when it has expired meanwhile
+    /// `[MQTT-4.3.3-7]`, and PUBREL.
     fn send_again(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>, refilled: &mut Refilled) {
         let Some(link) = &mut self.link else { return };
         while link.outbox.len() < bounds.outbox_bytes_max {
@@ -267,6 +274,8 @@ impl Delivery {
     }
 }
 
+/// How many QoS 1 and 2 messages may be in flight: never 0, nor above Receive Maximum
+/// `[MQTT-4.9.0-1]`. Nothing but PUBLISH asks for it `[MQTT-3.3.4-10]` `[MQTT-4.9.0-3]`.
 fn window(link: &Link, bounds: &Bounds) -> u16 {
     link.limits.receive_maximum.min(bounds.inflight_max)
 }

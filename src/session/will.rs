@@ -16,7 +16,7 @@ pub struct ArmedWill {
 }
 
 impl ArmedWill {
-    /// Keeps the Will of a CONNECT.
+    /// Keeps the Will of a CONNECT, its User Properties in their order `[MQTT-3.1.3-10]`.
     #[must_use]
     pub fn new(will: &Will<'_>) -> Self {
         let mut forwarded = Vec::new();

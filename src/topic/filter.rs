@@ -127,6 +127,8 @@ fn check(filter: &str) -> Result<(), TopicFilterError> {
 mod tests {
     use super::*;
 
+    /// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.3-1]` `[MQTT-4.7.3-2]` `[MQTT-4.7.3-3]`
+    /// `[MQTT-4.8.2-1]` `[MQTT-4.8.2-2]`
     #[test]
     fn filters_and_what_are_none() {
         for good in ["a", "#", "+", "/", "a/#", "+/a/+", "a//#", "$SYS/#", "$share/g/a/#"] {
@@ -151,6 +153,8 @@ mod tests {
         ] {
             assert_eq!(TopicFilter::parse(bad), Err(error), "{bad:?}");
         }
+        assert!(TopicFilter::parse(&"x".repeat(65_535)).is_ok());
+        assert_eq!(TopicFilter::parse(&"x".repeat(65_536)), Err(E::TooLong));
     }
 
     #[test]

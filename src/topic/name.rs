@@ -13,7 +13,7 @@ pub enum TopicNameError {
     /// `[MQTT-4.7.3-3]`
     #[error("a topic name has at most 65535 bytes")]
     TooLong,
-    /// `[MQTT-3.3.2-2]`
+    /// `[MQTT-3.3.2-2]` `[MQTT-4.7.0-1]`
     #[error("a topic name has no wildcard + or #")]
     Wildcard,
     /// `[MQTT-4.7.3-2]`
@@ -61,6 +61,7 @@ impl<'a> TopicName<'a> {
 mod tests {
     use super::*;
 
+    /// `[MQTT-4.7.3-1]` `[MQTT-4.7.3-2]` `[MQTT-4.7.3-3]`
     #[test]
     fn names_and_what_are_none() {
         for good in ["a", "/", "a//b", "$SYS/x", " ", "ü/火", "a\u{feff}"] {

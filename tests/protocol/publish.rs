@@ -176,7 +176,7 @@ fn a_refused_message_is_done_with() {
     });
 }
 
-/// `[MQTT-4.6.0-6]` `[MQTT-4.6.0-2]` `[MQTT-4.6.0-3]`
+/// `[MQTT-4.6.0-6]` `[MQTT-4.6.0-2]`
 #[test]
 fn messages_and_answers_keep_their_order() {
     both(|broker| {

@@ -88,7 +88,8 @@ fn qos_0_does_not_wait() {
     });
 }
 
-/// `[MQTT-4.4.0-1]` `[MQTT-3.3.1-1]`: with DUP and the identifiers they had, in their order.
+/// `[MQTT-4.4.0-1]` `[MQTT-3.3.1-1]` `[MQTT-4.3.3-4]`: with DUP and the identifiers they had, in
+/// their order.
 /// `[MQTT3-4.4.0-1]` `[MQTT3-3.3.1-1]` `[MQTT3-4.6.0-1]`
 #[test]
 fn what_was_not_acknowledged_is_sent_again() {
@@ -223,6 +224,7 @@ fn a_5_0_session_ends_with_its_connection_unless_it_says_otherwise() {
     });
 }
 
+/// `[MQTT-3.1.2-23]` `[MQTT-4.1.0-2]`
 #[test]
 fn a_disconnect_may_change_the_expiry() {
     in_memory(|broker| {

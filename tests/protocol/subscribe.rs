@@ -20,7 +20,8 @@ fn subscribe_no_local(broker: &mut Broker, client: Client, filter: &str) {
     broker.send_bytes(client, &bytes);
 }
 
-/// `[MQTT-3.8.4-1]` `[MQTT-3.8.4-2]` `[MQTT-3.8.4-5]` `[MQTT-3.8.4-6]` `[MQTT-3.9.3-1]`
+/// `[MQTT-3.8.4-1]` `[MQTT-3.8.4-2]` `[MQTT-3.8.4-5]` `[MQTT-3.8.4-6]` `[MQTT-3.8.4-7]`
+/// `[MQTT-3.9.3-1]` `[MQTT-2.2.1-6]`
 /// `[MQTT3-3.8.4-1]` `[MQTT3-3.8.4-2]` `[MQTT3-3.8.4-5]` `[MQTT3-3.9.3-1]` `[MQTT3-2.3.1-7]`
 #[test]
 fn each_filter_has_its_answer_in_order() {
@@ -36,7 +37,7 @@ fn each_filter_has_its_answer_in_order() {
     });
 }
 
-/// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.2-1]`
+/// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.2-1]` `[MQTT-3.3.2-3]`
 /// `[MQTT3-4.7.2-1]` `[MQTT3-3.3.2-3]`
 #[test]
 fn filters_match_as_the_standard_has_it() {
@@ -224,7 +225,8 @@ fn a_malformed_subscribe_ends_the_connection() {
     });
 }
 
-/// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.3-1]`: 5.0 has a Reason Code for it.
+/// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.3-1]` `[MQTT-4.8.2-1]` `[MQTT-4.8.2-2]`
+/// `[MQTT-3.8.4-7]`: 5.0 has a Reason Code for it.
 #[test]
 fn an_invalid_filter_is_refused() {
     both(|broker| {

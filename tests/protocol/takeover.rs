@@ -7,7 +7,8 @@ use crate::kit::packets::{puback, publish_1, publish_2, pubrec};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
-/// `[MQTT-3.1.4-3]`
+/// `[MQTT-3.1.4-3]` `[MQTT-3.14.2-2]` `[MQTT-3.14.4-1]` `[MQTT-3.14.4-2]`: the older one is told, in
+/// a DISCONNECT without Session Expiry Interval that is its last packet.
 /// `[MQTT3-3.1.4-2]` `[MQTT31-8]`
 #[test]
 fn the_newer_connection_wins() {

@@ -128,7 +128,7 @@ impl<'b> World<'b> {
         }
     }
 
-    /// `[MQTT-4.4.0-1]`, the client's part.
+    /// Sends again what was not acknowledged: the client's part.
     fn resume(&mut self, number: usize) {
         if self.people[number].client.is_some() {
             return;
@@ -227,7 +227,7 @@ impl Person {
         let answer = match publish.qos {
             QoS::AtMostOnce => panic!("nobody asked for QoS 0: {publish:?}"),
             QoS::AtLeastOnce => {
-                // What its publisher sent again is a new message `[MQTT-4.3.2-5]`.
+                // What its publisher sent again is a new message.
                 let may_be_known = publish.dup || sent_again == "true";
                 assert!(!known || may_be_known, "twice without DUP: {text}");
                 puback(packet_id)
@@ -249,6 +249,7 @@ impl Person {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
+    /// `[MQTT-4.3.3-10]` `[MQTT-4.4.0-1]` `[MQTT-4.6.0-5]` `[MQTT-4.6.0-6]`
     #[test]
     fn nothing_is_lost_or_doubled_or_out_of_order(
         steps in prop::collection::vec(step(), 0..120),

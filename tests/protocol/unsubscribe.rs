@@ -10,6 +10,7 @@ use crate::kit::packets::{
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// `[MQTT-3.10.4-1]` `[MQTT-3.10.4-4]` `[MQTT-3.10.4-5]` `[MQTT-3.10.4-6]` `[MQTT-3.11.3-1]`
+/// `[MQTT-2.2.1-6]`
 /// `[MQTT3-3.10.4-4]` `[MQTT3-2.3.1-7]`
 #[test]
 fn each_filter_has_its_answer_in_order() {

@@ -34,7 +34,7 @@ fn connect_delayed(broker: &mut Broker, expiry_secs: u32, delay_secs: u32) -> (C
     })
 }
 
-/// `[MQTT-3.1.2-8]` `[MQTT-3.1.2-14]`
+/// `[MQTT-3.1.2-7]` `[MQTT-3.1.2-8]` `[MQTT-3.1.2-14]`
 /// `[MQTT3-3.1.2-8]`
 #[test]
 fn it_is_published_when_the_network_fails() {
@@ -63,7 +63,7 @@ fn a_normal_disconnect_discards_it() {
     });
 }
 
-/// `[MQTT-3.1.2-8]`: DISCONNECT with any other reason than 0x00 does not.
+/// `[MQTT-3.1.2-8]` `[MQTT-4.13.2-1]`: DISCONNECT with any other reason than 0x00 does not.
 #[test]
 fn a_disconnect_with_a_reason_publishes_it() {
     both(|broker| {
@@ -154,6 +154,7 @@ fn a_new_connection_has_its_own() {
     });
 }
 
+/// `[MQTT-3.1.2-8]` `[MQTT-3.1.2-10]`: once, though the session goes on, and ends later.
 #[test]
 fn its_delay_is_waited_for() {
     in_memory(|broker| {

@@ -154,6 +154,16 @@ impl Broker {
         judge(&decode(frame, client.version).unwrap_or_else(|error| panic!("{bytes:x?}: {error}")))
     }
 
+    /// The next packet a client hears, as it is on the wire.
+    pub(crate) fn hear_bytes(&mut self, client: Client) -> Vec<u8> {
+        self.hear_or_end(client).unwrap_or_else(|| panic!("{client:?} is closed"))
+    }
+
+    /// The next packet a client hears, as it is on the wire; `None` at the end of the connection.
+    pub(crate) fn hear_or_end(&mut self, client: Client) -> Option<Vec<u8>> {
+        self.wire.receive(client.connection)
+    }
+
     /// The next packet must be this one.
     pub(crate) fn expect(&mut self, client: Client, expected: &Packet<'_>) {
         self.hear(client, |packet| assert_eq!(packet, expected));
@@ -193,7 +203,6 @@ impl Broker {
                     panic!("instead of DISCONNECT: {packet:?}");
                 };
                 assert_eq!(disconnect.reason, expected);
-                // `[MQTT-3.14.2-2]`
                 assert_eq!(disconnect.properties.session_expiry_interval(), None);
             });
         }

@@ -19,7 +19,8 @@ pub(super) struct Socket {
 }
 
 struct Connection {
-    stream: TcpStream,
+    /// Closed as soon as the server has closed its side.
+    stream: Option<TcpStream>,
     heard: Vec<u8>,
 }
 
@@ -53,14 +54,14 @@ impl Connection {
     /// Reads more; `false` at the end.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        match self.stream.read(&mut buffer) {
-            Ok(count) => {
-                self.heard.extend_from_slice(&buffer[..count]);
-                count > 0
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+        let Some(stream) = &mut self.stream else { return false };
+        match stream.read(&mut buffer) {
+            Ok(0) => self.stream = None,
+            Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => self.stream = None,
             Err(error) => panic!("nothing comes: {error}"),
         }
+        self.stream.is_some()
     }
 
     fn packet_len(&self) -> Option<usize> {
@@ -74,12 +75,14 @@ impl Wire for Socket {
         let stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a TCP socket");
-        self.connections.push(Connection { stream, heard: Vec::new() });
+        self.connections.push(Connection { stream: Some(stream), heard: Vec::new() });
     }
 
     fn send(&mut self, connection: usize, bytes: &[u8]) {
         // A server may have closed the connection already; what it said is still to be heard.
-        let _ = self.connections[connection].stream.write_all(bytes);
+        if let Some(stream) = &mut self.connections[connection].stream {
+            let _ = stream.write_all(bytes);
+        }
     }
 
     fn receive(&mut self, connection: usize) -> Option<Vec<u8>> {
@@ -96,7 +99,9 @@ impl Wire for Socket {
 
     fn cut(&mut self, connection: usize) {
         let connection = &mut self.connections[connection];
-        let _ = connection.stream.shutdown(Shutdown::Write);
+        if let Some(stream) = &connection.stream {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
         while connection.read() {}
     }
 
