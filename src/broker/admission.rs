@@ -51,7 +51,7 @@ pub enum Refusal {
     #[error("not authorized")]
     NotAuthorized,
     /// A client without an identifier wants its session kept before 5.0
-    /// `[MQTT3-3.1.3-8]`, or speaks 3.1, where each has one.
+    /// `[MQTT3-3.1.3-8]`, or speaks 3.1, where each has one `[MQTT-3.1.3-8]`.
     #[error("an empty client identifier, which this protocol version does not allow here")]
     ClientIdentifierNotValid,
     /// 3.1 has Client Identifiers of up to 23 characters `[MQTT31-4]`.

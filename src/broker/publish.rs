@@ -90,7 +90,7 @@ impl Publication {
             session: receiver.session,
             share: None,
             attempt: 0,
-            // `[MQTT-3.8.4-8]`
+            // `[MQTT-3.8.4-8]`, of a member of a group too `[MQTT-4.8.2-3]`.
             qos: self.qos.min(receiver.qos),
             // `[MQTT-3.3.1-12]` `[MQTT-3.3.1-13]`
             retain: self.retain && receiver.retain_as_published,

@@ -90,6 +90,8 @@ impl Shard {
         used
     }
 
+    /// Each packet is answered in the step that reads it, so answers have the order of what they
+    /// answer `[MQTT-4.6.0-2]` `[MQTT-4.6.0-3]` `[MQTT-4.6.0-4]`.
     fn packet(
         &mut self,
         id: ConnectionId,

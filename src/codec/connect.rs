@@ -52,6 +52,7 @@ const USER_NAME: u8 = 0x80;
 const BRIDGE: u8 = 0x80;
 
 impl<'a> Connect<'a> {
+    /// What does not have the form of section 3.1 is refused `[MQTT-3.1.4-1]`.
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let (version, bridge) = protocol(&mut reader)?;
