@@ -183,6 +183,7 @@ impl<'a> Suback<'a> {
 mod tests {
     use super::*;
 
+    /// `[MQTT-3.8.3-5]`
     #[test]
     fn options_that_are_reserved_are_refused() {
         for byte in 0..=u8::MAX {

@@ -268,7 +268,7 @@ fn a_5_0_client_is_told_a_shorter_keep_alive() {
     });
 }
 
-/// `[MQTT-3.1.2-23]`: a session is kept no longer than the server keeps one, and it says so.
+/// A session is kept no longer than the server keeps one, and it says so.
 #[test]
 fn a_5_0_client_is_told_a_shorter_session_expiry() {
     let limits = mqttd::broker::Limits { session_expiry_secs_max: 60, ..limits() };

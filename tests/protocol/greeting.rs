@@ -273,7 +273,7 @@ fn nobody_gets_response_information() {
     });
 }
 
-/// `[MQTT-3.1.2-21]` `[MQTT-3.1.2-22]`: the Keep Alive that the server chose is the one in force,
+/// `[MQTT-3.1.2-21]` `[MQTT-3.2.2-21]` `[MQTT-3.1.2-22]`: the Keep Alive that the server chose is the one in force,
 /// also for a client that wanted none.
 #[test]
 fn a_server_keep_alive_is_in_force() {

@@ -66,6 +66,25 @@ fn a_topic_alias_stands_for_its_topic() {
     });
 }
 
+/// `[MQTT-3.3.2-12]`: each of them.
+#[test]
+fn every_topic_alias_up_to_the_maximum_is_taken() {
+    both(|broker| {
+        let client = broker.connect(Version::V5, "a");
+        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
+        let topics: Vec<String> = (1..=10).map(|alias| format!("t/{alias}")).collect();
+        let mut send = |topic: &str, alias: u16, expected: &str| {
+            let mut list = PropertiesBuf::default();
+            list.push(Property::TopicAlias(alias));
+            let properties = list.as_properties();
+            broker.send(client, &Packet::Publish(Publish { properties, ..publish(topic, b"x") }));
+            broker.expect_publish(client, &publish(expected, b"x"));
+        };
+        (1..=10).zip(&topics).for_each(|(alias, topic)| send(topic, alias, topic));
+        (1..=10).zip(&topics).for_each(|(alias, topic)| send("", alias, topic));
+    });
+}
+
 /// `[MQTT-3.3.2-8]` `[MQTT-3.3.2-9]`
 #[test]
 fn a_topic_alias_out_of_bounds_ends_the_connection() {

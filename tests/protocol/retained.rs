@@ -54,7 +54,7 @@ fn a_new_subscriber_gets_the_last_one() {
     });
 }
 
-/// `[MQTT-3.3.1-12]`: who is subscribed gets it as any other message, without the flag.
+/// `[MQTT-3.3.1-12]` `[MQTT-3.3.1-6]`: who is subscribed gets it as any other message, without the flag.
 /// `[MQTT3-3.3.1-9]`
 #[test]
 fn an_established_subscriber_gets_it_without_the_flag() {
@@ -84,7 +84,7 @@ fn an_empty_payload_removes_it() {
     });
 }
 
-/// `[MQTT-3.3.1-8]`: a message without the flag neither replaces nor removes.
+/// `[MQTT-3.3.1-8]`: a message without the flag neither replaces nor removes, and is not kept.
 #[test]
 fn a_message_without_the_flag_leaves_it() {
     both(|broker| {
@@ -92,7 +92,10 @@ fn a_message_without_the_flag_leaves_it() {
         let client = broker.connect(Version::V311, "a");
         broker.send(client, &Packet::Publish(publish_1(1, "a", b"")));
         broker.expect(client, &puback_unmatched(Version::V311, 1));
-        broker.subscribe(client, &[("a", QoS::AtMostOnce)]);
+        for topic in ["a", "b"] {
+            broker.send(client, &Packet::Publish(publish(topic, b"passes")));
+        }
+        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
         broker.expect_publish(client, &retained(publish("a", b"stays")));
         broker.expect_silence(client);
     });

@@ -211,6 +211,50 @@ fn a_5_0_session_ends_when_it_expires() {
     });
 }
 
+/// `[MQTT-3.1.2-23]`: all ones are no interval, but for ever.
+#[test]
+fn a_5_0_session_may_stay_for_ever() {
+    in_memory(|broker| {
+        let properties = Properties::from_checked(b"\x11\xff\xff\xff\xff");
+        let hello = Hello { properties, clean_start: false, ..Hello::new(Version::V5, "a") };
+        let (client, _) = broker.connect_as(&hello);
+        broker.cut(client);
+        // More than the 136 years that the longest interval is.
+        broker.pass_secs(5_000_000_000);
+        let (_client, present) = broker.connect_as(&hello);
+        assert!(present);
+    });
+}
+
+/// `[MQTT-3.1.2-23]`: a DISCONNECT that asks for an interval where there was none is an offence; the
+/// Will is published, and the session has ended.
+#[test]
+fn a_session_that_ends_with_its_connection_cannot_be_kept_at_the_end() {
+    both(|broker| {
+        let watcher = broker.connect(Version::V5, "watcher");
+        broker.subscribe(watcher, &[("w", QoS::AtMostOnce)]);
+        let will = Some(crate::kit::packets::will("w", b"gone"));
+        let hello = Hello { will, clean_start: false, ..Hello::new(Version::V5, "a") };
+        for secs in [b"\x11\x00\x00\x00\x01", b"\x11\xff\xff\xff\xff"] {
+            let (client, present) = broker.connect_as(&hello);
+            assert!(!present);
+            let properties = Properties::from_checked(secs);
+            let reason = ReasonCode::Success;
+            broker.send(client, &Packet::Disconnect(Disconnect { reason, properties }));
+            broker.expect_disconnected(client, ReasonCode::ProtocolError);
+            broker.expect_publish(watcher, &publish("w", b"gone"));
+        }
+        // 0 where there was 0 is no change.
+        let (client, present) = broker.connect_as(&hello);
+        assert!(!present);
+        let properties = Properties::from_checked(b"\x11\x00\x00\x00\x00");
+        let reason = ReasonCode::Success;
+        broker.send(client, &Packet::Disconnect(Disconnect { reason, properties }));
+        broker.expect_closed(client);
+        broker.expect_silence(watcher);
+    });
+}
+
 /// Without Session Expiry Interval a 5.0 session ends with its connection.
 #[test]
 fn a_5_0_session_ends_with_its_connection_unless_it_says_otherwise() {

@@ -226,7 +226,7 @@ fn a_malformed_subscribe_ends_the_connection() {
 }
 
 /// `[MQTT-4.7.1-1]` `[MQTT-4.7.1-2]` `[MQTT-4.7.3-1]` `[MQTT-4.8.2-1]` `[MQTT-4.8.2-2]`
-/// `[MQTT-3.8.4-7]`: 5.0 has a Reason Code for it.
+/// `[MQTT-3.8.4-7]` `[MQTT-3.9.3-2]`: 5.0 has a Reason Code for it.
 #[test]
 fn an_invalid_filter_is_refused() {
     both(|broker| {

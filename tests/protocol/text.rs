@@ -147,7 +147,7 @@ fn what_is_no_text_is_refused_in_any_packet() {
     });
 }
 
-/// `[MQTT-1.5.4-3]` `[MQTT-4.7.3-4]`: U+FEFF is a character like others, and forms that look the
+/// `[MQTT-1.5.4-3]` `[MQTT-4.7.3-4]` `[MQTT-3.10.4-1]`: U+FEFF is a character like others, and forms that look the
 /// same are not the same, in names, filters and identifiers.
 #[test]
 fn nothing_is_stripped_or_normalised() {

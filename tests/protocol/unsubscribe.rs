@@ -78,7 +78,7 @@ fn a_malformed_unsubscribe_ends_the_connection() {
     });
 }
 
-/// `[MQTT-4.7.1-1]`: 5.0 has a Reason Code for it; before, the connection ends.
+/// `[MQTT-4.7.1-1]` `[MQTT-3.11.3-2]`: 5.0 has a Reason Code for it; before, the connection ends.
 #[test]
 fn an_invalid_filter_is_refused() {
     both(|broker| {

@@ -46,6 +46,10 @@ fn it_is_published_when_the_network_fails() {
             broker.expect_publish(watcher, &publish("w", b"gone"));
         }
         broker.expect_silence(watcher);
+        // It was no retained message.
+        let late = broker.connect(Version::V5, "late");
+        broker.subscribe(late, &[("#", QoS::AtMostOnce)]);
+        broker.expect_silence(late);
     });
 }
 

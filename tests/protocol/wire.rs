@@ -88,8 +88,8 @@ fn a_length_takes_as_few_bytes_as_it_can() {
     });
 }
 
-/// `[MQTT-2.2.2-1]` `[MQTT-2.2.1-2]` `[MQTT-3.2.2-1]` `[MQTT-1.5.5-1]` `[MQTT-4.3.1-1]`: the
-/// server's packets to the byte. Without properties there is a length of 0, with QoS 0 no
+/// `[MQTT-2.2.2-1]` `[MQTT-2.2.1-2]` `[MQTT-3.2.2-1]` `[MQTT-1.5.5-1]` `[MQTT-3.3.2-1]`
+/// `[MQTT-4.3.1-1]`: the server's packets to the byte. Without properties there is a length of 0, with QoS 0 no
 /// identifier and no DUP, and lengths are in their shortest form.
 #[test]
 fn the_servers_packets_to_the_byte() {
