@@ -1505,7 +1505,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__pub)
-            opts="-h -p -V -i -u -k -t -m -f -s -l -n -q -r -D --help --host --port --protocol --id --username --password-file --keep-alive --will-topic --will-payload --will-qos --will-retain --topic --message --file --stdin --lines --empty --qos --retain --property --json --quiet --home --config --timeout --no-systemd"
+            opts="-h -p -V -i -u -k -c -x -t -m -f -s -l -n -q -r -D -U --help --host --port --mqtt-version --protocol --id --username --password-file --ask-password --keep-alive --keep-session --session-expiry --connect-property --will-topic --will-payload --will-qos --will-retain --will-property --topic --message --file --stdin --lines --empty --qos --retain --property --user-property --json --quiet --home --config --timeout --no-systemd"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1528,6 +1528,10 @@ _mqttd() {
                     return 0
                     ;;
                 --protocol)
+                    COMPREPLY=($(compgen -W "3.1 3.1.1 5" -- "${cur}"))
+                    return 0
+                    ;;
+                --mqtt-version)
                     COMPREPLY=($(compgen -W "3.1 3.1.1 5" -- "${cur}"))
                     return 0
                     ;;
@@ -1574,6 +1578,18 @@ _mqttd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --session-expiry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -x)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-property)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --will-topic)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1583,6 +1599,10 @@ _mqttd() {
                     return 0
                     ;;
                 --will-qos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --will-property)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1645,6 +1665,14 @@ _mqttd() {
                     return 0
                     ;;
                 -D)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user-property)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -U)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1974,7 +2002,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__sub)
-            opts="-h -p -V -i -u -k -t -q -c -C -W -R -v -F --help --host --port --protocol --id --username --password-file --keep-alive --will-topic --will-payload --will-qos --will-retain --topic --qos --keep-session --count --wait --no-retained --verbose --format --json --quiet --home --config --timeout --no-systemd"
+            opts="-h -p -V -i -u -k -c -x -t -U -q -C -W -E -R -v -N -F --help --host --port --mqtt-version --protocol --id --username --password-file --ask-password --keep-alive --keep-session --session-expiry --connect-property --will-topic --will-payload --will-qos --will-retain --will-property --topic --unsubscribe --qos --count --wait --exit-after-subscribe --no-retained --retained-only --retain-handling --retain-as-published --no-local --subscription-identifier --subscription-id --verbose --no-newline --format --json --quiet --home --config --timeout --no-systemd"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1997,6 +2025,10 @@ _mqttd() {
                     return 0
                     ;;
                 --protocol)
+                    COMPREPLY=($(compgen -W "3.1 3.1.1 5" -- "${cur}"))
+                    return 0
+                    ;;
+                --mqtt-version)
                     COMPREPLY=($(compgen -W "3.1 3.1.1 5" -- "${cur}"))
                     return 0
                     ;;
@@ -2043,6 +2075,18 @@ _mqttd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --session-expiry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -x)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect-property)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --will-topic)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2055,11 +2099,23 @@ _mqttd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --will-property)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --topic)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unsubscribe)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -U)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2084,6 +2140,18 @@ _mqttd() {
                     return 0
                     ;;
                 -W)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retain-handling)
+                    COMPREPLY=($(compgen -W "always new never" -- "${cur}"))
+                    return 0
+                    ;;
+                --subscription-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subscription-identifier)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

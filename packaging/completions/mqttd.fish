@@ -132,25 +132,31 @@ complete -c mqttd -n "__fish_mqttd_using_subcommand version" -l no-systemd -d 'N
 complete -c mqttd -n "__fish_mqttd_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s h -l host -d 'Host name or address of the broker' -r -f -a "(__fish_print_hostnames)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s p -l port -d 'Port of the broker [default: 1883]' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s V -l protocol -d 'Protocol version' -r -f -a "3.1\t'MQTT 3.1'
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s V -l protocol -l mqtt-version -d 'Protocol version' -r -f -a "3.1\t'MQTT 3.1'
 3.1.1\t'MQTT 3.1.1'
 5\t'MQTT 5.0'"
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s i -l id -d 'Client Identifier [default: the broker assigns one]' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s u -l username -d 'User Name; the password comes from --password-file or MQTTD_PASSWORD' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s u -l username -d 'User Name; the password comes from --password-file, --ask-password or MQTTD_PASSWORD' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l password-file -d 'File whose first line is the password' -r -F
-complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s k -l keep-alive -d 'Keep Alive, seconds' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s k -l keep-alive -d 'Keep Alive, seconds; 0: none' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s x -l session-expiry -d 'Seconds that the session outlives the connection (MQTT 5.0) [default: 0; with -c for ever]' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l connect-property -d 'Property of the connection (MQTT 5.0, repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l will-topic -d 'Topic of a Will, sent by the broker when this connection breaks' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l will-payload -d 'Payload of the Will' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l will-qos -d 'QoS of the Will' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l will-property -d 'Property of the Will (MQTT 5.0, repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s t -l topic -d 'Topic Name to publish to' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s m -l message -d 'Payload' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s f -l file -d 'Payload: the content of a file' -r -F
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s q -l qos -d 'Quality of Service' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s D -l property -d 'Property of the message, e.g. content-type=text/plain (MQTT 5.0, repeatable)' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s U -l user-property -d 'User Property of the message, whatever its name (MQTT 5.0, repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l timeout -d 'Wait this long at most, in seconds' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l help -d 'Print help'
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l ask-password -d 'Ask for the password on the terminal'
+complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s c -l keep-session -d 'Go on with the session, and keep it: messages wait in the broker while this client is away'
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l will-retain -d 'Let the Will be retained'
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s s -l stdin -d 'Payload: all of standard input as one message (the default)'
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -s l -l lines -d 'Payload: each line of standard input as a message of its own'
@@ -161,29 +167,43 @@ complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l quiet -d 'Print erro
 complete -c mqttd -n "__fish_mqttd_using_subcommand pub" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s h -l host -d 'Host name or address of the broker' -r -f -a "(__fish_print_hostnames)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s p -l port -d 'Port of the broker [default: 1883]' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s V -l protocol -d 'Protocol version' -r -f -a "3.1\t'MQTT 3.1'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s V -l protocol -l mqtt-version -d 'Protocol version' -r -f -a "3.1\t'MQTT 3.1'
 3.1.1\t'MQTT 3.1.1'
 5\t'MQTT 5.0'"
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s i -l id -d 'Client Identifier [default: the broker assigns one]' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s u -l username -d 'User Name; the password comes from --password-file or MQTTD_PASSWORD' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s u -l username -d 'User Name; the password comes from --password-file, --ask-password or MQTTD_PASSWORD' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l password-file -d 'File whose first line is the password' -r -F
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s k -l keep-alive -d 'Keep Alive, seconds' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s k -l keep-alive -d 'Keep Alive, seconds; 0: none' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s x -l session-expiry -d 'Seconds that the session outlives the connection (MQTT 5.0) [default: 0; with -c for ever]' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l connect-property -d 'Property of the connection (MQTT 5.0, repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l will-topic -d 'Topic of a Will, sent by the broker when this connection breaks' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l will-payload -d 'Payload of the Will' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l will-qos -d 'QoS of the Will' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l will-property -d 'Property of the Will (MQTT 5.0, repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s t -l topic -d 'Topic Filter to subscribe to (repeatable)' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s U -l unsubscribe -d 'Topic Filter to unsubscribe from first, of a kept session (repeatable)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s q -l qos -d 'Maximum QoS' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s C -l count -d 'Leave after this many messages' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s W -l wait -d 'Leave after this many seconds without a message; exit code 1 when none came' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s W -l wait -d 'Leave after this many seconds without a message; exit code 1 when none or too few came' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l retain-handling -d 'When retained messages are sent (MQTT 5.0)' -r -f -a "always\t'With each subscribing'
+new\t'Only if the subscription is new to the session'
+never\t'Not at all'"
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l subscription-id -l subscription-identifier -d 'Subscription Identifier, which comes back with each message (MQTT 5.0)' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s F -l format -d 'How a message is printed' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l timeout -d 'Wait this long at most, in seconds' -r
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l help -d 'Print help'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l ask-password -d 'Ask for the password on the terminal'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s c -l keep-session -d 'Go on with the session, and keep it: messages wait in the broker while this client is away'
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l will-retain -d 'Let the Will be retained'
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s c -l keep-session -d 'Keep the session: messages wait in the broker while this client is away (needs --id)'
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s R -l no-retained -d 'Do not print retained messages'
-complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s v -l verbose -d 'Print the topic before the payload, and properties of MQTT 5.0'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s E -l exit-after-subscribe -d 'Leave once subscribed; with --keep-session the messages wait from now on'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s R -l no-retained -d 'No retained messages'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l retained-only -d 'Retained messages only: leave when no more came for a second, or for --wait'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l retain-as-published -d 'Show the retain flag as the publisher set it (MQTT 5.0)'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l no-local -d 'Not what this client publishes itself (MQTT 5.0)'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s v -l verbose -d 'Print the topic before the payload, and properties of MQTT 5.0 below it'
+complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -s N -l no-newline -d 'Print no newline after a message'
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l json -d 'Print one JSON object instead of text'
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l quiet -d 'Print errors only'
 complete -c mqttd -n "__fish_mqttd_using_subcommand sub" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'

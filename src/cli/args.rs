@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use super::mqtt::{PUB_EXAMPLES, PubArgs, SUB_EXAMPLES, SubArgs};
 
 /// Options every verb takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -161,7 +163,7 @@ pub(super) enum Verb {
 
     /// Publish a message as an MQTT client
     ///
-    /// The message is MESSAGE, a file, or what comes on standard input. QoS 1 and 2 return when
+    /// The message is a text, a file, or what comes on standard input. QoS 1 and 2 return when
     /// the broker has acknowledged. Without --host, the broker of this machine (or of --home) is
     /// used.
     #[command(disable_help_flag = true, after_long_help = PUB_EXAMPLES)]
@@ -169,8 +171,11 @@ pub(super) enum Verb {
 
     /// Subscribe as an MQTT client and print what arrives
     ///
-    /// Prints one line a message until Ctrl-C, or until --count messages came. Without --host,
-    /// the broker of this machine (or of --home) is used.
+    /// Prints each message until Ctrl-C, or until --count messages came; ends with exit code 1 when
+    /// the broker ends the connection. With --json each line is an object whose result is the
+    /// message: topic, qos, retain, dup, payload (or payload_base64 when it is no text),
+    /// received_unix_ms and, with MQTT 5.0, properties. Without --host, the broker of this machine
+    /// (or of --home) is used.
     #[command(disable_help_flag = true, after_long_help = SUB_EXAMPLES)]
     Sub(SubArgs),
 }
@@ -183,164 +188,6 @@ pub(super) struct BootArgs {
     /// Default: the configured user, mqttd. `root` allows staying root, which is not recommended.
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub(super) user: Option<String>,
-}
-
-/// Where and how to connect.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Connection")]
-pub(super) struct ConnectArgs {
-    /// Print help
-    #[arg(long, action = ArgAction::Help)]
-    help: Option<bool>,
-
-    /// Host name or address of the broker
-    #[arg(short = 'h', long, value_name = "HOST", value_hint = ValueHint::Hostname)]
-    pub(super) host: Option<String>,
-
-    /// Port of the broker [default: 1883]
-    #[arg(short = 'p', long, value_name = "PORT")]
-    pub(super) port: Option<u16>,
-
-    /// Protocol version
-    #[arg(short = 'V', long = "protocol", value_name = "VERSION", default_value = "5")]
-    pub(super) protocol: Protocol,
-
-    /// Client Identifier [default: the broker assigns one]
-    #[arg(short = 'i', long = "id", value_name = "ID")]
-    pub(super) client_id: Option<String>,
-
-    /// User Name; the password comes from --password-file or MQTTD_PASSWORD
-    #[arg(short = 'u', long, value_name = "NAME")]
-    pub(super) username: Option<String>,
-
-    /// File whose first line is the password
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) password_file: Option<PathBuf>,
-
-    /// Keep Alive, seconds
-    #[arg(short = 'k', long, value_name = "SECS", default_value_t = 60)]
-    pub(super) keep_alive: u16,
-
-    /// Topic of a Will, sent by the broker when this connection breaks
-    #[arg(long, value_name = "TOPIC")]
-    pub(super) will_topic: Option<String>,
-
-    /// Payload of the Will
-    #[arg(long, value_name = "TEXT", requires = "will_topic")]
-    pub(super) will_payload: Option<String>,
-
-    /// QoS of the Will
-    #[arg(long, value_name = "QOS", requires = "will_topic", default_value_t = 0,
-          value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub(super) will_qos: u8,
-
-    /// Let the Will be retained
-    #[arg(long, requires = "will_topic")]
-    pub(super) will_retain: bool,
-}
-
-/// Options of `pub`.
-#[derive(Args, Clone, Debug)]
-pub(super) struct PubArgs {
-    #[command(flatten)]
-    pub(super) connect: ConnectArgs,
-
-    /// Topic Name to publish to
-    #[arg(short = 't', long, value_name = "TOPIC")]
-    pub(super) topic: String,
-
-    /// Payload
-    #[arg(short = 'm', long, value_name = "TEXT", group = "payload")]
-    pub(super) message: Option<String>,
-
-    /// Payload: the content of a file
-    #[arg(short = 'f', long, value_name = "FILE", group = "payload", value_hint = ValueHint::FilePath)]
-    pub(super) file: Option<PathBuf>,
-
-    /// Payload: all of standard input as one message (the default)
-    #[arg(short = 's', long, group = "payload")]
-    pub(super) stdin: bool,
-
-    /// Payload: each line of standard input as a message of its own
-    #[arg(short = 'l', long, group = "payload")]
-    pub(super) lines: bool,
-
-    /// Payload: nothing; with --retain this deletes the retained message of the topic
-    #[arg(short = 'n', long, group = "payload")]
-    pub(super) empty: bool,
-
-    /// Quality of Service
-    #[arg(short = 'q', long, value_name = "QOS", default_value_t = 0,
-          value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub(super) qos: u8,
-
-    /// Let the broker retain the message
-    #[arg(short = 'r', long)]
-    pub(super) retain: bool,
-
-    /// Property of the message, e.g. content-type=text/plain (MQTT 5.0, repeatable)
-    ///
-    /// Names: content-type, response-topic, correlation-data, message-expiry-interval,
-    /// payload-format-indicator; any other name becomes a User Property.
-    #[arg(short = 'D', long = "property", value_name = "NAME=VALUE")]
-    pub(super) properties: Vec<String>,
-}
-
-/// Options of `sub`.
-#[derive(Args, Clone, Debug)]
-pub(super) struct SubArgs {
-    #[command(flatten)]
-    pub(super) connect: ConnectArgs,
-
-    /// Topic Filter to subscribe to (repeatable)
-    #[arg(short = 't', long = "topic", value_name = "FILTER", required = true)]
-    pub(super) filters: Vec<String>,
-
-    /// Maximum QoS
-    #[arg(short = 'q', long, value_name = "QOS", default_value_t = 0,
-          value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub(super) qos: u8,
-
-    /// Keep the session: messages wait in the broker while this client is away (needs --id)
-    #[arg(short = 'c', long, requires = "client_id")]
-    pub(super) keep_session: bool,
-
-    /// Leave after this many messages
-    #[arg(short = 'C', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
-
-    /// Leave after this many seconds without a message; exit code 1 when none came
-    #[arg(short = 'W', long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) wait: Option<u64>,
-
-    /// Do not print retained messages
-    #[arg(short = 'R', long)]
-    pub(super) no_retained: bool,
-
-    /// Print the topic before the payload, and properties of MQTT 5.0
-    #[arg(short = 'v', long)]
-    pub(super) verbose: bool,
-
-    /// How a message is printed
-    ///
-    /// %t topic, %p payload, %x payload in hexadecimal, %l payload length, %q QoS, %r retain flag,
-    /// %% a percent sign; \n and \t are known.
-    #[arg(short = 'F', long, value_name = "FORMAT")]
-    pub(super) format: Option<String>,
-}
-
-/// A protocol version as typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Protocol {
-    /// MQTT 3.1
-    #[value(name = "3.1", alias = "31", alias = "mqttv31")]
-    V31,
-    /// MQTT 3.1.1
-    #[value(name = "3.1.1", alias = "311", alias = "4", alias = "mqttv311")]
-    V311,
-    /// MQTT 5.0
-    #[value(name = "5", alias = "5.0", alias = "mqttv5")]
-    V5,
 }
 
 const AFTER: &str = "\
@@ -371,17 +218,3 @@ Examples:
   mqttd pub -t house/door -m open
   mqttd clients list
   sudo mqttd restart";
-
-const PUB_EXAMPLES: &str = "\
-Examples:
-  mqttd pub -t house/door -m open
-  mqttd pub -t house/plan -q 1 -r -f plan.json
-  uptime | mqttd pub -t house/uptime
-  mqttd pub -h broker.example -u ann --password-file ~/.mqtt -t a/b -m hello";
-
-const SUB_EXAMPLES: &str = "\
-Examples:
-  mqttd sub -t 'house/#' -v
-  mqttd sub -t alarms -q 2 -c -i pager
-  mqttd sub -t house/door --count 1
-  mqttd sub -t 'house/#' --json";

@@ -52,6 +52,9 @@ pub trait Boot {
     /// port in use with the program and pid that hold it, a directory not accessible. `None` when
     /// nothing speaks against it. Used to explain a failure that another process (systemd) met.
     fn diagnose(&self, place: &Place) -> Option<Failure>;
+
+    /// The time, in milliseconds since 1970.
+    fn unix_ms(&self) -> u64;
 }
 
 /// A broker that runs in this process.

@@ -13,6 +13,7 @@ use super::readiness::Readiness;
 use super::{Mode, failure, listen};
 use crate::cli::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
 use crate::control::Place;
+use crate::server::clock::Clock;
 
 /// Boots brokers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,6 +83,10 @@ impl Boot for Daemon {
             listen::try_out(&loaded.config.tcp, place)
         });
         tried.err()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        Clock::now().unix_ms
     }
 }
 

@@ -223,11 +223,13 @@ class Command(Party):
         return None
 
     def listen(self, process):
+        said = b""
         for line in process.stdout:
-            message = self.dialect.message(line)
-            if message:
+            if message := self.dialect.message(line):
                 self.inbox.put(message)
-        said = process.stderr.read().decode(errors="replace")
+            else:
+                said += line
+        said = (said + process.stderr.read()).decode(errors="replace")
         code = process.wait()
         process.stdout.close()
         process.stderr.close()
@@ -390,4 +392,5 @@ class Mqttd:
         properties = dict(it.get("properties", {}))
         if "correlation_data" in properties:
             properties["correlation_data"] = properties["correlation_data"].encode()
+        properties.pop("topic_alias", None)  # of this connection only
         return Message(it["topic"], payload, it["qos"], it["retain"], it["dup"], properties)

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Map;
 
+use super::args::ConnectArgs;
 use crate::admin::Listener;
-use crate::cli::args::ConnectArgs;
 use crate::cli::boot::Failure;
 use crate::cli::verbs::Errand;
 

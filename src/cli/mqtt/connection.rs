@@ -1,5 +1,9 @@
-//! One connection to a broker: CONNECT, packets both ways, keep alive, leaving.
+//! One connection to a broker: packets both ways, keep alive, leaving.
+//!
+//! Opened by `connect` and used by `publish` and `subscribe`. It knows what CONNACK granted, and turns topic
+//! aliases into topics; what is sent and what comes of it is its users'.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,30 +11,24 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::SessionWish;
-use crate::cli::args::{ConnectArgs, Protocol};
+use super::connect::{Granted, Target};
+use super::refusal::{ended, interrupted, strange};
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::{Deadline, Woken};
 use crate::cli::signals::Signals;
 use crate::codec::{
-    Connack, Connect, Disconnect, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf,
-    Property, QoS, ReasonCode, Version, Will, decode, encode,
+    Disconnect, Frame, PACKET_BYTES_MAX, Packet, Properties, Publish, QoS, ReasonCode, Version,
+    decode, encode,
 };
 
 /// Seconds a broker may take to accept bytes.
 const WRITE_SECS_MAX: u64 = 60;
 
+/// Seconds the broker may take to close after DISCONNECT.
+const LEAVE_SECS: u64 = 1;
+
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
-
-/// Where to and how.
-pub(super) struct Target<'a> {
-    pub(super) address: &'a str,
-    pub(super) args: &'a ConnectArgs,
-    pub(super) password: Option<&'a [u8]>,
-    pub(super) session: SessionWish,
-    pub(super) limit: Duration,
-}
 
 /// An accepted connection.
 pub(super) struct Connection {
@@ -40,9 +38,10 @@ pub(super) struct Connection {
     input: Vec<u8>,
     signals: Signals,
     keep_alive: Option<KeepAlive>,
-    packet_bytes_max: u32,
-    qos_max: u8,
-    retains: bool,
+    /// What CONNACK said.
+    granted: Granted,
+    /// Topics by their aliases, as the broker named them.
+    aliases: BTreeMap<u16, String>,
 }
 
 struct KeepAlive {
@@ -65,74 +64,32 @@ pub(super) enum Came<T> {
 }
 
 impl Connection {
-    /// Connects and waits for CONNACK.
+    /// Connects, says CONNECT and waits for CONNACK.
     pub(super) fn open(target: &Target<'_>, signals: Signals) -> Result<Self, Failure> {
-        let args = target.args;
-        let stream = dial(target.address, target.limit)?;
         let mut connection = Self {
-            stream,
-            version: version(args.protocol),
+            stream: dial(target.address, target.limit)?,
+            version: target.version(),
             address: target.address.to_owned(),
             input: Vec::new(),
             signals,
             keep_alive: None,
-            packet_bytes_max: PACKET_BYTES_MAX,
-            qos_max: 2,
-            retains: true,
+            granted: Granted::default(),
+            aliases: BTreeMap::new(),
         };
-        let client_id = client_id(args, connection.version);
-        let mut properties = PropertiesBuf::default();
-        if target.session == SessionWish::Kept {
-            properties.push(Property::SessionExpiryInterval(u32::MAX));
-        }
-        let will = args.will_topic.as_ref().map(|topic| Will {
-            qos: QoS::from_bits(args.will_qos).unwrap_or(QoS::AtMostOnce),
-            retain: args.will_retain,
-            topic,
-            properties: Properties::EMPTY,
-            payload: args.will_payload.as_deref().unwrap_or_default().as_bytes(),
-        });
-        connection.send(&Packet::Connect(Box::new(Connect {
-            version: connection.version,
-            bridge: false,
-            clean_start: target.session == SessionWish::Fleeting,
-            keep_alive_secs: args.keep_alive,
-            properties: properties.as_properties(),
-            client_id: &client_id,
-            will,
-            username: args.username.as_deref(),
-            password: target
-                .password
-                .filter(|_| connection.version == Version::V5 || args.username.is_some()),
-        })))?;
-        connection.accepted(target)?;
-        Ok(connection)
-    }
-
-    fn accepted(&mut self, target: &Target<'_>) -> Result<(), Failure> {
+        target.connect(|connect| connection.send(connect))?;
         let deadline = Deadline::after(target.limit);
-        let address = self.address.clone();
-        let came = self.next(Some(&deadline), None, |packet| {
-            let Packet::Connack(connack) = packet else { return Err(strange(&address)) };
-            if connack.reason.is_error() {
-                return Err(refused(&address, connack, target.args));
-            }
-            Ok(Granted::read(connack.properties))
-        })?;
-        let granted = match came {
+        let came = connection.next(Some(&deadline), None, |packet| target.accepted(packet))?;
+        connection.granted = match came {
             Came::Packet(granted) => granted?,
-            Came::Input | Came::Late => return Err(self.silent()),
+            Came::Input | Came::Late => return Err(connection.silent()),
             Came::Interrupted => return Err(interrupted()),
         };
-        let keep_alive = granted.keep_alive_secs.unwrap_or(target.args.keep_alive);
-        self.packet_bytes_max = granted.packet_bytes_max;
-        self.qos_max = granted.qos_max;
-        self.retains = granted.retains;
-        self.keep_alive = (keep_alive > 0).then(|| {
-            let every = Duration::from_secs(u64::from(keep_alive)).mul_f32(0.75);
+        let secs = connection.granted.keep_alive_secs.unwrap_or(target.args.keep_alive);
+        connection.keep_alive = (secs > 0).then(|| {
+            let every = Duration::from_secs(u64::from(secs)).mul_f32(0.75);
             KeepAlive { every, due: Deadline::after(every), asked: false }
         });
-        Ok(())
+        Ok(connection)
     }
 
     /// Protocol version of the connection.
@@ -140,13 +97,18 @@ impl Connection {
         self.version
     }
 
+    /// What CONNACK said.
+    pub(super) fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
     /// What the broker said it does not take; checked before it is sent.
     pub(super) fn check(&self, qos: QoS, retain: bool) -> Result<(), Failure> {
-        if qos as u8 > self.qos_max {
-            let message = format!("the broker takes QoS {} at most", self.qos_max);
+        if qos as u8 > self.granted.qos_max {
+            let message = format!("the broker takes QoS {} at most", self.granted.qos_max);
             return Err(Failure::new(Exit::Failed, "qos_not_supported", message));
         }
-        if retain && !self.retains {
+        if retain && !self.granted.retains {
             let message = "the broker takes no retained messages";
             return Err(Failure::new(Exit::Failed, "retain_not_supported", message));
         }
@@ -157,11 +119,11 @@ impl Connection {
     pub(super) fn send(&mut self, packet: &Packet<'_>) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         encode(packet, self.version, &mut bytes);
-        if bytes.len() > self.packet_bytes_max as usize {
+        let packet_bytes_max = self.granted.packet_bytes_max;
+        if bytes.len() > packet_bytes_max as usize {
             let message = format!(
-                "a packet of {} bytes: the broker takes {} at most",
+                "a packet of {} bytes: the broker takes {packet_bytes_max} at most",
                 bytes.len(),
-                self.packet_bytes_max
             );
             return Err(Failure::new(Exit::Failed, "packet_too_large", message));
         }
@@ -193,7 +155,10 @@ impl Connection {
                 continue;
             };
             let len = frame.len;
-            let packet = decode(frame, self.version).map_err(|_| strange(&self.address))?;
+            let mut packet = decode(frame, self.version).map_err(|_| strange(&self.address))?;
+            if let Packet::Publish(publish) = &mut packet {
+                named(&mut self.aliases, publish).ok_or_else(|| strange(&self.address))?;
+            }
             if let Packet::Disconnect(disconnect) = &packet {
                 return Err(ended(disconnect));
             }
@@ -295,14 +260,29 @@ impl Connection {
             properties: Properties::EMPTY,
         }))?;
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
-        let deadline = Deadline::after(Duration::from_secs(1));
-        while deadline.wait(Some(self.stream.as_fd()), None) == Woken::Ready {
-            match self.stream.read(&mut [0; 4096]) {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
+        let deadline = Deadline::after(Duration::from_secs(LEAVE_SECS));
+        loop {
+            while let Ok(Some(frame)) = Frame::split(&self.input, PACKET_BYTES_MAX) {
+                let len = frame.len;
+                if let Ok(Packet::Disconnect(disconnect)) = decode(frame, self.version) {
+                    return Err(ended(&disconnect)); // it had not taken what came before
+                }
+                self.input.drain(..len);
+            }
+            if deadline.wait(Some(self.stream.as_fd()), None) != Woken::Ready {
+                return Ok(());
+            }
+            let start = self.input.len();
+            self.input.resize(start + READ_BYTES, 0);
+            match self.stream.read(&mut self.input[start..]) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.input.truncate(start + count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.input.truncate(start);
+                }
+                Err(_) => return Err(self.closed()), // reset: not all was read
             }
         }
-        Ok(())
     }
 
     /// Writing failed: the broker may have said why before it closed.
@@ -329,34 +309,6 @@ impl Connection {
     }
 }
 
-/// What CONNACK grants.
-struct Granted {
-    keep_alive_secs: Option<u16>,
-    packet_bytes_max: u32,
-    qos_max: u8,
-    retains: bool,
-}
-
-impl Granted {
-    fn read(properties: Properties<'_>) -> Self {
-        let mut granted = Self {
-            keep_alive_secs: properties.server_keep_alive(),
-            packet_bytes_max: properties.maximum_packet_size().unwrap_or(PACKET_BYTES_MAX),
-            qos_max: 2,
-            retains: true,
-        };
-        for property in properties.iter() {
-            if let Property::MaximumQoS(qos) = property {
-                granted.qos_max = qos;
-            }
-            if let Property::RetainAvailable(available) = property {
-                granted.retains = available == 1;
-            }
-        }
-        granted
-    }
-}
-
 fn dial(address: &str, limit: Duration) -> Result<TcpStream, Failure> {
     let failed = |error: &io::Error| {
         let message = format!("cannot connect to {address}: {error}");
@@ -379,53 +331,12 @@ fn dial(address: &str, limit: Duration) -> Result<TcpStream, Failure> {
     Err(failed(&last))
 }
 
-fn version(protocol: Protocol) -> Version {
-    match protocol {
-        Protocol::V31 => Version::V31,
-        Protocol::V311 => Version::V311,
-        Protocol::V5 => Version::V5,
+/// Gives a PUBLISH the topic that its alias stands for; `None` when it stands for none.
+fn named<'p>(aliases: &'p mut BTreeMap<u16, String>, publish: &mut Publish<'p>) -> Option<()> {
+    let Some(alias) = publish.properties.topic_alias() else { return Some(()) };
+    if !publish.topic.is_empty() {
+        aliases.insert(alias, publish.topic.to_owned());
     }
-}
-
-/// The identifier to connect with. Before 3.1.1 a broker cannot assign one.
-fn client_id(args: &ConnectArgs, version: Version) -> String {
-    match (&args.client_id, version) {
-        (Some(client_id), _) => client_id.clone(),
-        (None, Version::V31) => format!("mqttd-{}", std::process::id()),
-        (None, Version::V311 | Version::V5) => String::new(),
-    }
-}
-
-fn refused(address: &str, connack: &Connack<'_>, args: &ConnectArgs) -> Failure {
-    let reason = connack.reason;
-    let word = connack.properties.reason_string().unwrap_or_default();
-    let colon = if word.is_empty() { "" } else { ": " };
-    let message = format!("{address} refused the connection: {}{colon}{word}", reason.name());
-    let is_forbidden =
-        matches!(reason, ReasonCode::NotAuthorized | ReasonCode::BadUserNameOrPassword);
-    if !is_forbidden {
-        return Failure::new(Exit::Failed, "connection_refused", message);
-    }
-    let hint = match (reason, &args.username) {
-        (ReasonCode::NotAuthorized, None) => "give -u NAME and --password-file FILE",
-        _ => "check -u NAME and the password (--password-file FILE or MQTTD_PASSWORD)",
-    };
-    Failure::new(Exit::Permission, "not_authorized", message).hint(hint)
-}
-
-fn ended(disconnect: &Disconnect<'_>) -> Failure {
-    let word = disconnect.properties.reason_string().unwrap_or_default();
-    let colon = if word.is_empty() { "" } else { ": " };
-    let message = format!("the broker ended it: {}{colon}{word}", disconnect.reason.name());
-    Failure::new(Exit::Failed, "disconnected", message)
-}
-
-fn strange(address: &str) -> Failure {
-    let message = format!("{address} does not speak MQTT as this command does");
-    Failure::new(Exit::Failed, "protocol", message)
-        .hint("is the port right? -V changes the version")
-}
-
-fn interrupted() -> Failure {
-    Failure::new(Exit::Failed, "interrupted", "interrupted")
+    publish.topic = aliases.get(&alias)?;
+    Some(())
 }

@@ -1,10 +1,10 @@
-//! How a message that arrived is shown.
+//! How a message that arrived is shown to people.
 
 use std::io::IsTerminal;
 
-use serde_json::{Map, Value, json};
-
-use crate::cli::args::SubArgs;
+use super::args::SubArgs;
+use super::object::object;
+use crate::cli::render::moment;
 use crate::cli::table::printable;
 use crate::codec::{Properties, Property, Publish};
 
@@ -12,34 +12,40 @@ use crate::codec::{Properties, Property, Publish};
 pub(super) struct Look {
     format: Option<String>,
     verbose: bool,
+    newline: bool,
     /// Nothing may reach a terminal that could change it.
     careful: bool,
 }
 
 impl Look {
     pub(super) fn new(args: &SubArgs) -> Self {
-        let careful = std::io::stdout().is_terminal();
-        Self { format: args.format.clone(), verbose: args.verbose, careful }
+        Self {
+            format: args.format.clone(),
+            verbose: args.verbose,
+            newline: !args.no_newline,
+            careful: std::io::stdout().is_terminal(),
+        }
     }
 
     /// A message as bytes for stdout, its last newline included.
-    pub(super) fn show(&self, publish: &Publish<'_>) -> Vec<u8> {
+    pub(super) fn show(&self, publish: &Publish<'_>, received_unix_ms: u64) -> Vec<u8> {
         let mut out = Vec::new();
         match &self.format {
-            Some(format) => self.formatted(format, publish, &mut out),
+            Some(format) => self.formatted(format, publish, received_unix_ms, &mut out),
             None => {
                 if self.verbose {
                     self.text(publish.topic.as_bytes(), &mut out);
                     out.push(b' ');
                 }
                 self.text(publish.payload, &mut out);
-                out.push(b'\n');
-                if self.verbose {
-                    for (name, value) in properties(publish.properties) {
-                        let line = format!("  {name}: {value}\n");
-                        self.text(line.as_bytes(), &mut out);
-                    }
-                }
+            }
+        }
+        if self.newline {
+            out.push(b'\n');
+        }
+        if self.verbose && !publish.properties.is_empty() {
+            for line in lines(publish.properties) {
+                self.text(format!("  {line}\n").as_bytes(), &mut out);
             }
         }
         out
@@ -61,91 +67,97 @@ impl Look {
         }
     }
 
-    fn formatted(&self, format: &str, publish: &Publish<'_>, out: &mut Vec<u8>) {
+    fn formatted(
+        &self,
+        format: &str,
+        publish: &Publish<'_>,
+        received_unix_ms: u64,
+        out: &mut Vec<u8>,
+    ) {
         let mut letters = format.chars();
         while let Some(letter) = letters.next() {
-            match letter {
-                '%' | '\\' => match (letter, letters.next()) {
-                    ('%', Some('t')) => self.text(publish.topic.as_bytes(), out),
-                    ('%', Some('p')) => self.text(publish.payload, out),
-                    ('%', Some('x')) => out.extend_from_slice(hex(publish.payload).as_bytes()),
-                    ('%', Some('l')) => {
-                        out.extend_from_slice(publish.payload.len().to_string().as_bytes());
-                    }
-                    ('%', Some('q')) => out.push(b'0' + publish.qos as u8),
-                    ('%', Some('r')) => out.push(b'0' + u8::from(publish.retain)),
-                    ('%', Some('%')) => out.push(b'%'),
-                    ('\\', Some('n')) => out.push(b'\n'),
-                    ('\\', Some('t')) => out.push(b'\t'),
-                    (_, other) => {
-                        out.extend(String::from(letter).bytes());
-                        out.extend(other.map(String::from).unwrap_or_default().bytes());
-                    }
+            let next = if matches!(letter, '%' | '\\') { letters.next() } else { None };
+            match (letter, next) {
+                ('%', Some('p')) => self.text(publish.payload, out),
+                ('%', Some('D')) => {
+                    self.text(publish.properties.correlation_data().unwrap_or_default(), out);
+                }
+                ('%', Some(of)) => match field(of, publish, received_unix_ms) {
+                    Some(text) => self.text(text.as_bytes(), out),
+                    None => out.extend(['%', of].iter().collect::<String>().bytes()),
                 },
-                _ => out.extend(String::from(letter).bytes()),
+                ('\\', Some('n')) => out.push(b'\n'),
+                ('\\', Some('t')) => out.push(b'\t'),
+                (letter, next) => {
+                    out.extend([Some(letter), next].iter().flatten().collect::<String>().bytes());
+                }
             }
         }
-        if !format.ends_with("\\n") {
-            out.push(b'\n');
+        if self.newline && out.last() == Some(&b'\n') && format.ends_with("\\n") {
+            out.pop(); // one is enough
         }
     }
 }
 
-/// A message for programs.
-pub(super) fn object(publish: &Publish<'_>) -> Value {
-    let mut object = json!({
-        "topic": publish.topic,
-        "qos": publish.qos as u8,
-        "retain": publish.retain,
-    });
-    match std::str::from_utf8(publish.payload) {
-        Ok(text) => object["payload"] = text.into(),
-        Err(_) => object["payload_hex"] = hex(publish.payload).into(),
-    }
-    let mut shown = Map::new();
-    let mut user = Vec::new();
-    for property in publish.properties.iter() {
-        if let Property::UserProperty((name, value)) = property {
-            user.push(json!([name, value]));
+/// What a letter of a format stands for; empty when the message has no such property, `None` when
+/// there is no such letter.
+fn field(letter: char, publish: &Publish<'_>, received_unix_ms: u64) -> Option<String> {
+    let properties = publish.properties;
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    Some(match letter {
+        '%' => "%".to_owned(),
+        't' => publish.topic.to_owned(),
+        'x' => hex(publish.payload),
+        'l' => publish.payload.len().to_string(),
+        'q' => publish.qos.as_bits().to_string(),
+        'r' => u8::from(publish.retain).to_string(),
+        'd' => u8::from(publish.dup).to_string(),
+        'j' => object(publish, received_unix_ms).to_string(),
+        'U' => format!("{}.{:03}", received_unix_ms / 1000, received_unix_ms % 1000),
+        'I' => moment(received_unix_ms),
+        'C' => properties.content_type().unwrap_or_default().to_owned(),
+        'E' => number(properties.message_expiry_interval()),
+        'F' => number(properties.payload_format_indicator().map(u32::from)),
+        'R' => properties.response_topic().unwrap_or_default().to_owned(),
+        'S' => {
+            let all = properties.subscription_identifiers();
+            all.map(|identifier| identifier.to_string()).collect::<Vec<_>>().join(" ")
         }
-    }
-    for (name, value) in properties(publish.properties) {
-        if !name.starts_with("user ") {
-            shown.insert(name.replace('-', "_"), value.into());
+        'P' => {
+            let all = properties.user_properties();
+            all.map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join(" ")
         }
-    }
-    if !user.is_empty() {
-        shown.insert("user_properties".to_owned(), user.into());
-    }
-    if !shown.is_empty() {
-        object["properties"] = shown.into();
-    }
-    object
+        _ => return None,
+    })
 }
 
-/// The properties of a message by their names, values as text.
-fn properties(properties: Properties<'_>) -> Vec<(String, String)> {
-    let text = |data: &[u8]| std::str::from_utf8(data).map_or_else(|_| hex(data), str::to_owned);
-    let mut shown: Vec<(String, String)> = Vec::new();
-    let mut show = |name: &str, value: Option<String>| {
-        shown.extend(value.map(|value| (name.to_owned(), value)));
-    };
-    let secs = properties.message_expiry_interval();
-    show("message-expiry-interval", secs.map(|secs| secs.to_string()));
-    show("content-type", properties.content_type().map(str::to_owned));
-    show("response-topic", properties.response_topic().map(str::to_owned));
-    show("correlation-data", properties.correlation_data().map(text));
-    let identifier = properties.subscription_identifier();
-    show("subscription-identifier", identifier.map(|identifier| identifier.to_string()));
-    for property in properties.iter() {
+/// The properties of a message, one a line, in the order in which they came.
+fn lines(properties: Properties<'_>) -> impl Iterator<Item = String> {
+    properties.iter().filter_map(|property| {
         if let Property::UserProperty((name, value)) = property {
-            show(&format!("user {name}"), Some(value.to_owned()));
+            return Some(format!("user {name}: {value}"));
         }
-        if let Property::PayloadFormatIndicator(value) = property {
-            show("payload-format-indicator", Some(value.to_string()));
+        if let Property::CorrelationData(data) = property {
+            let text = std::str::from_utf8(data).map_or_else(|_| hex(data), str::to_owned);
+            return Some(format!("correlation-data: {text}"));
         }
-    }
-    shown
+        let (name, value) = if let Property::ContentType(value) = property {
+            ("content-type", value.to_owned())
+        } else if let Property::ResponseTopic(value) = property {
+            ("response-topic", value.to_owned())
+        } else if let Property::MessageExpiryInterval(secs) = property {
+            ("message-expiry-interval", secs.to_string())
+        } else if let Property::SubscriptionIdentifier(identifier) = property {
+            ("subscription-identifier", identifier.to_string())
+        } else if let Property::PayloadFormatIndicator(value) = property {
+            ("payload-format-indicator", value.to_string())
+        } else if let Property::TopicAlias(value) = property {
+            ("topic-alias", value.to_string())
+        } else {
+            return None; // none that a PUBLISH has
+        };
+        Some(format!("{name}: {value}"))
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -158,7 +170,11 @@ mod tests {
     use crate::codec::{PropertiesBuf, QoS};
 
     fn look(format: Option<&str>, verbose: bool, careful: bool) -> Look {
-        Look { format: format.map(str::to_owned), verbose, careful }
+        Look { format: format.map(str::to_owned), verbose, newline: true, careful }
+    }
+
+    fn shown(look: &Look, publish: &Publish<'_>) -> String {
+        String::from_utf8(look.show(publish, 1_800_000_000_007)).unwrap()
     }
 
     fn publish<'a>(payload: &'a [u8], properties: Properties<'a>) -> Publish<'a> {
@@ -173,31 +189,64 @@ mod tests {
         }
     }
 
+    fn of_all_kinds() -> PropertiesBuf {
+        let mut list = PropertiesBuf::default();
+        for property in [
+            Property::SubscriptionIdentifier(7),
+            Property::ContentType("text/plain"),
+            Property::UserProperty(("k", "v")),
+            Property::CorrelationData(&[1, 0xff]),
+            Property::SubscriptionIdentifier(3),
+            Property::ResponseTopic("b"),
+            Property::UserProperty(("a", "2")),
+            Property::MessageExpiryInterval(60),
+            Property::PayloadFormatIndicator(1),
+        ] {
+            list.push(property);
+        }
+        list
+    }
+
     #[test]
     fn payloads_pass_as_they_are_into_pipes_and_tamed_to_terminals() {
         let message = publish(b"\x1b[2J\xff\ttwo\nlines", Properties::EMPTY);
-        assert_eq!(look(None, false, false).show(&message), b"\x1b[2J\xff\ttwo\nlines\n");
-        let shown = String::from_utf8(look(None, false, true).show(&message)).unwrap();
-        assert_eq!(shown, "\\u{1b}[2J\u{fffd}\ttwo\nlines\n");
+        let into_pipe = look(None, false, false).show(&message, 0);
+        assert_eq!(into_pipe, b"\x1b[2J\xff\ttwo\nlines\n");
+        let on_terminal = shown(&look(None, false, true), &message);
+        assert_eq!(on_terminal, "\\u{1b}[2J\u{fffd}\ttwo\nlines\n");
+        let bare = Look { newline: false, ..look(None, false, false) };
+        assert_eq!(bare.show(&publish(b"x", Properties::EMPTY), 0), b"x");
     }
 
     #[test]
     fn formats() {
         let message = publish(b"\x01\x02", Properties::EMPTY);
-        let shown = look(Some(r"%t %x %l q%q r%r 100%% %z\t|"), false, false).show(&message);
-        assert_eq!(String::from_utf8(shown).unwrap(), "a/ü 0102 2 q1 r1 100% %z\t|\n");
+        let of = |format| shown(&look(Some(format), false, false), &message);
+        assert_eq!(of(r"%t %x %l q%q r%r d%d 100%% %z\t|"), "a/ü 0102 2 q1 r1 d0 100% %z\t|\n");
+        assert_eq!(of(r"%U %I\n"), "1800000000.007 2027-01-15 08:00:00Z\n");
+        assert_eq!(of("[%C%D%E%F%P%R%S]%"), "[]%\n");
+        let list = of_all_kinds();
+        let message = publish(b"", list.as_properties());
+        let of = |format| shown(&look(Some(format), false, false), &message);
+        assert_eq!(of("%C %E %F %R %S %P"), "text/plain 60 1 b 7 3 k:v a:2\n");
+        assert!(of("%j").starts_with(r#"{"dup":false,"#) || of("%j").starts_with(r#"{"topic":"#));
     }
 
     #[test]
-    fn properties_are_shown() {
-        let mut list = PropertiesBuf::default();
-        list.push(Property::ContentType("text/plain"));
-        list.push(Property::UserProperty(("k", "v")));
-        let message = publish(b"x", list.as_properties());
-        let shown = String::from_utf8(look(None, true, false).show(&message)).unwrap();
-        assert_eq!(shown, "a/ü x\n  content-type: text/plain\n  user k: v\n");
-        let object = object(&message);
-        assert_eq!(object["properties"]["content_type"], "text/plain");
-        assert_eq!(object["properties"]["user_properties"], json!([["k", "v"]]));
+    fn properties_of_all_kinds_are_shown_in_order() {
+        let list = of_all_kinds();
+        let text = shown(&look(None, true, false), &publish(b"x", list.as_properties()));
+        let expected = "a/ü x
+  subscription-identifier: 7
+  content-type: text/plain
+  user k: v
+  correlation-data: 01ff
+  subscription-identifier: 3
+  response-topic: b
+  user a: 2
+  message-expiry-interval: 60
+  payload-format-indicator: 1
+";
+        assert_eq!(text, expected);
     }
 }

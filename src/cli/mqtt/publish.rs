@@ -4,19 +4,18 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::args::PubArgs;
+use super::connect::{self, only_in_5};
 use super::connection::{Came, Connection};
-use super::{SessionWish, connect};
-use crate::cli::args::PubArgs;
+use super::properties::{self, Of};
+use super::refusal::{interrupted, reason};
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::Deadline;
 use crate::cli::report::Report;
-use crate::cli::signals::Signals;
 use crate::cli::verbs::Errand;
-use crate::codec::{
-    Acknowledge, Packet, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
-};
+use crate::codec::{Acknowledge, Packet, PropertiesBuf, Publish, QoS, ReasonCode, Version};
 use crate::topic::TopicName;
 
 /// Seconds for an acknowledgement.
@@ -27,70 +26,108 @@ const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Publishes what the options say.
 pub(crate) fn publish(errand: &Errand<'_>, args: &PubArgs) -> Result<Report, Failure> {
-    if let Err(error) = TopicName::parse(&args.topic) {
-        let message = format!("{:?} is no topic name: {error}", args.topic);
-        return Err(Failure::new(Exit::Usage, "bad_topic", message));
-    }
-    let properties = properties(args)?;
+    let alias = check(args)?;
     let payload = if args.lines { None } else { Some(payload(args)?) };
-    let connection = connect(errand, &args.connect, SessionWish::Fleeting, Signals::leaving())?;
+    let mut properties = PropertiesBuf::default();
+    properties::add(&args.properties, Of::Message, &mut properties)?;
+    properties::add_user(&args.user_properties, &mut properties)?;
+    let connection = super::connect(errand, &args.connect)?;
+    let qos = QoS::from_bits(args.qos).unwrap_or(QoS::AtMostOnce);
+    connection.check(qos, args.retain)?;
+    let alias_max = connection.granted().topic_alias_maximum;
+    if alias.is_some_and(|alias| alias > alias_max) {
+        let message = format!("the broker takes topic aliases up to {alias_max}");
+        return Err(Failure::new(Exit::Failed, "publish_refused", message));
+    }
     let mut sender = Sender {
-        qos: QoS::from_bits(args.qos).unwrap_or(QoS::AtMostOnce),
         args,
+        qos,
         properties,
+        has_alias: alias.is_some(),
         connection,
         limit_secs: errand.limit(ACKNOWLEDGE_SECS).as_secs(),
         packet_id: 0,
         messages: 0,
         bytes: 0,
+        reason: ReasonCode::Success,
     };
-    sender.connection.check(sender.qos, args.retain)?;
     let finished = match payload {
         Some(payload) => sender.send(&payload)?,
         None => sender.send_lines()?,
     };
-    let result = json!({
-        "topic": args.topic,
-        "qos": args.qos,
-        "retain": args.retain,
-        "messages": sender.messages,
-        "bytes": sender.bytes,
-    });
+    let result = sender.result();
     sender.connection.leave()?;
     if !finished {
-        return Err(Failure::new(Exit::Failed, "interrupted", "interrupted"));
+        return Err(interrupted());
     }
     Ok(Report { changed: true, result: Some(result), ..Report::default() })
+}
+
+/// What is wrong with the options without asking anybody; the topic alias, if one is given.
+fn check(args: &PubArgs) -> Result<Option<u16>, Failure> {
+    if let Err(error) = TopicName::parse(&args.topic) {
+        let message = format!("{:?} is no topic name: {error}", args.topic);
+        return Err(Failure::new(Exit::Usage, "bad_topic", message));
+    }
+    only_in_5(
+        &args.connect,
+        &[
+            ("--property", !args.properties.is_empty()),
+            ("--user-property", !args.user_properties.is_empty()),
+        ],
+    )?;
+    connect::check(&args.connect)?;
+    let mut list = PropertiesBuf::default();
+    properties::add(&args.properties, Of::Message, &mut list)?;
+    properties::add_user(&args.user_properties, &mut list)?;
+    Ok(list.as_properties().topic_alias())
 }
 
 struct Sender<'a> {
     args: &'a PubArgs,
     qos: QoS,
     properties: PropertiesBuf,
+    /// The properties name a topic alias: only the first message needs the topic.
+    has_alias: bool,
     connection: Connection,
     limit_secs: u64,
     packet_id: u16,
     messages: u64,
     bytes: usize,
+    /// What the broker said of the last message.
+    reason: ReasonCode,
 }
 
 impl Sender<'_> {
+    /// For programs.
+    fn result(&self) -> Value {
+        let mut result = json!({
+            "topic": self.args.topic,
+            "qos": self.args.qos,
+            "retain": self.args.retain,
+            "messages": self.messages,
+            "bytes": self.bytes,
+        });
+        if self.qos != QoS::AtMostOnce && self.connection.version() == Version::V5 {
+            result["reason"] = self.reason.name().into();
+        }
+        result
+    }
+
     /// Sends one message and waits until the broker has it; `false` when interrupted.
     fn send(&mut self, payload: &[u8]) -> Result<bool, Failure> {
         self.packet_id = match self.qos {
             QoS::AtMostOnce => 0,
             QoS::AtLeastOnce | QoS::ExactlyOnce => self.packet_id.checked_add(1).unwrap_or(1),
         };
-        let empty = PropertiesBuf::default();
-        let is_v5 = self.connection.version() == Version::V5;
-        let properties = if is_v5 { &self.properties } else { &empty };
+        let is_known = self.has_alias && self.messages > 0;
         self.connection.send(&Packet::Publish(Publish {
             dup: false,
             qos: self.qos,
             retain: self.args.retain,
-            topic: &self.args.topic,
+            topic: if is_known { "" } else { &self.args.topic },
             packet_id: self.packet_id,
-            properties: properties.as_properties(),
+            properties: self.properties.as_properties(),
             payload,
         }))?;
         let taken =
@@ -136,17 +173,20 @@ impl Sender<'_> {
         loop {
             let came = self.connection.next(Some(&deadline), None, |packet| {
                 let ack = pick(packet).filter(|ack| ack.packet_id == wanted)?;
-                let word = ack.properties.reason_string().unwrap_or_default().to_owned();
-                Some((ack.reason, word))
+                Some((ack.reason, reason(ack.reason, ack.properties)))
             })?;
             match came {
-                Came::Packet(Some((reason, word))) if reason.is_error() => {
-                    let colon = if word.is_empty() { "" } else { ": " };
-                    let name = reason.name();
-                    let message = format!("the broker refused the message: {name}{colon}{word}");
+                Came::Packet(Some((reason, why))) if reason.is_error() => {
+                    let message = format!("the broker refused the message: {why}");
                     return Err(Failure::new(Exit::Failed, "publish_refused", message));
                 }
-                Came::Packet(Some(_)) => return Ok(true),
+                Came::Packet(Some((reason, _))) => {
+                    // The last answer of a QoS 2 message says nothing of subscribers.
+                    if reason != ReasonCode::Success || self.qos == QoS::AtLeastOnce {
+                        self.reason = reason;
+                    }
+                    return Ok(true);
+                }
                 Came::Packet(None) | Came::Input => {}
                 Came::Interrupted => return Ok(false),
                 Came::Late => {
@@ -213,33 +253,4 @@ fn stdin() -> Result<File, Failure> {
 
 fn unreadable(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "unreadable", format!("cannot read {what}: {error}"))
-}
-
-fn properties(args: &PubArgs) -> Result<PropertiesBuf, Failure> {
-    let mut properties = PropertiesBuf::default();
-    for given in &args.properties {
-        let wrong = |what: &str| {
-            Failure::new(Exit::Usage, "bad_property", format!("{given:?}: {what}"))
-                .hint("-D NAME=VALUE, e.g. -D content-type=text/plain")
-        };
-        let (name, value) = given.split_once('=').ok_or_else(|| wrong("not NAME=VALUE"))?;
-        properties.push(match name {
-            "content-type" => Property::ContentType(value),
-            "response-topic" => Property::ResponseTopic(value),
-            "correlation-data" => Property::CorrelationData(value.as_bytes()),
-            "message-expiry-interval" => {
-                Property::MessageExpiryInterval(value.parse().map_err(|_| wrong("no seconds"))?)
-            }
-            "payload-format-indicator" => match value {
-                "0" => Property::PayloadFormatIndicator(0),
-                "1" => Property::PayloadFormatIndicator(1),
-                _ => return Err(wrong("0 or 1")),
-            },
-            name => Property::UserProperty((name, value)),
-        });
-        if value.len() > usize::from(u16::MAX) || name.len() > usize::from(u16::MAX) {
-            return Err(wrong("longer than 65535 bytes"));
-        }
-    }
-    Ok(properties)
 }
