@@ -18,5 +18,7 @@ mod life;
 mod mqtt;
 #[path = "cli/operate.rs"]
 mod operate;
+#[path = "cli/properties.rs"]
+mod properties;
 #[path = "cli/words.rs"]
 mod words;

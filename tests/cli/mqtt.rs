@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::bench::{Home, Ran, schema};
 
 /// Starts `sub` and returns when the broker has its subscription.
-fn subscribed(home: &Home, words: &str, filter: &str) -> Child {
+pub(crate) fn subscribed(home: &Home, words: &str, filter: &str) -> Child {
     let child = home.piped(words);
     let is_there = || {
         let ran = home.run(&format!("subscriptions list --filter {filter} --json"));
@@ -66,6 +66,8 @@ fn retained_messages_wills_and_properties() {
     home.run("topics show r/x").ok();
     home.run("topics delete r/x").ok();
     assert_eq!(home.run("topics").ok().out, "no retained messages\n");
+    let ran = home.run("sub -t r/x --retained-only").exits(1);
+    assert!(ran.err.contains("no retained message"), "{}", ran.err);
     let ran = home.run("sub -t r/x -W 1").exits(1);
     assert!(ran.err.contains("no message came"), "{}", ran.err);
 

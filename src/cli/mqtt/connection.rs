@@ -67,7 +67,7 @@ impl Connection {
     /// Connects, says CONNECT and waits for CONNACK.
     pub(super) fn open(target: &Target<'_>, signals: Signals) -> Result<Self, Failure> {
         let mut connection = Self {
-            stream: dial(target.address, target.limit)?,
+            stream: dial(target)?,
             version: target.version(),
             address: target.address.to_owned(),
             input: Vec::new(),
@@ -162,14 +162,10 @@ impl Connection {
             if let Packet::Disconnect(disconnect) = &packet {
                 return Err(ended(disconnect));
             }
-            if packet != Packet::Pingresp {
-                let taken = take(&packet);
-                self.input = bytes;
-                self.input.drain(..len);
-                return Ok(Came::Packet(taken));
-            }
+            let taken = take(&packet);
             self.input = bytes;
             self.input.drain(..len);
+            return Ok(Came::Packet(taken));
         }
     }
 
@@ -253,6 +249,21 @@ impl Connection {
         }
     }
 
+    /// Waits until the broker has taken all that was sent, or says why it did not; `false` when
+    /// interrupted. It answers PINGREQ after what came before.
+    pub(super) fn taken(&mut self, limit: Duration) -> Result<bool, Failure> {
+        self.send(&Packet::Pingreq)?;
+        let deadline = Deadline::after(limit);
+        loop {
+            match self.next(Some(&deadline), None, |packet| *packet == Packet::Pingresp)? {
+                Came::Packet(true) => return Ok(true),
+                Came::Packet(false) | Came::Input => {}
+                Came::Late => return Err(self.silent()),
+                Came::Interrupted => return Ok(false),
+            }
+        }
+    }
+
     /// Says DISCONNECT and waits until the broker has closed, so that all is delivered.
     pub(super) fn leave(mut self) -> Result<(), Failure> {
         self.send(&Packet::Disconnect(Disconnect {
@@ -309,16 +320,20 @@ impl Connection {
     }
 }
 
-fn dial(address: &str, limit: Duration) -> Result<TcpStream, Failure> {
+fn dial(target: &Target<'_>) -> Result<TcpStream, Failure> {
     let failed = |error: &io::Error| {
-        let message = format!("cannot connect to {address}: {error}");
-        Failure::new(Exit::Failed, "cannot_connect", message)
-            .hint("mqttd status shows whether a broker runs here, and where it listens")
+        let message = format!("cannot connect to {}: {error}", target.address);
+        let hint = if target.args.host.is_some() {
+            "does a broker listen there? --host and --port say where"
+        } else {
+            "mqttd status shows whether a broker runs here, and where it listens"
+        };
+        Failure::new(Exit::Failed, "cannot_connect", message).hint(hint)
     };
-    let candidates = address.to_socket_addrs().map_err(|error| failed(&error))?;
+    let candidates = target.address.to_socket_addrs().map_err(|error| failed(&error))?;
     let mut last = io::Error::other("the name has no address");
     for candidate in candidates {
-        match TcpStream::connect_timeout(&candidate, limit) {
+        match TcpStream::connect_timeout(&candidate, target.limit) {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
                 let limit = Some(Duration::from_secs(WRITE_SECS_MAX));

@@ -94,7 +94,9 @@ pub(super) fn add_user(given: &[String], list: &mut PropertiesBuf) -> Result<(),
 }
 
 fn split(given: &str) -> Result<(&str, &str), Failure> {
-    let (name, text) = given.split_once('=').ok_or_else(|| wrong(given, "not NAME=VALUE"))?;
+    let (name, text) = given.split_once('=').ok_or_else(|| {
+        wrong(given, "not NAME=VALUE").hint("for example content-type=text/plain")
+    })?;
     if name.is_empty() {
         return Err(wrong(given, "no name before ="));
     }
@@ -126,13 +128,13 @@ fn misplaced(given: &str, name: &str, places: &[Of], of: Of) -> Failure {
         Some(Of::Will) => "--will-property",
         Some(Of::Message) | None => "pub --property",
     };
+    let user = if of == Of::Message { "; --user-property takes any name" } else { "" };
     wrong(given, &format!("{name} is not a property of {what}"))
-        .hint(format!("it is for {option}; --user-property takes any name"))
+        .hint(format!("it is for {option}{user}"))
 }
 
 fn wrong(given: &str, what: &str) -> Failure {
     Failure::new(Exit::Usage, "bad_property", format!("{given:?}: {what}"))
-        .hint("NAME=VALUE, e.g. content-type=text/plain")
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `pub`: one message, or one a line, each waited for until the broker has it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::properties::{self, Of};
 use super::refusal::{interrupted, reason};
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::Deadline;
-use crate::cli::report::Report;
+use crate::cli::report::{Report, Voice, complain};
 use crate::cli::verbs::Errand;
 use crate::codec::{Acknowledge, Packet, PropertiesBuf, Publish, QoS, ReasonCode, Version};
 use crate::topic::TopicName;
@@ -27,7 +28,7 @@ const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Publishes what the options say.
 pub(crate) fn publish(errand: &Errand<'_>, args: &PubArgs) -> Result<Report, Failure> {
     let alias = check(args)?;
-    let payload = if args.lines { None } else { Some(payload(args)?) };
+    let payload = if args.lines { None } else { Some(payload(args, errand.voice)?) };
     let mut properties = PropertiesBuf::default();
     properties::add(&args.properties, Of::Message, &mut properties)?;
     properties::add_user(&args.user_properties, &mut properties)?;
@@ -41,6 +42,7 @@ pub(crate) fn publish(errand: &Errand<'_>, args: &PubArgs) -> Result<Report, Fai
     }
     let mut sender = Sender {
         args,
+        voice: errand.voice,
         qos,
         properties,
         has_alias: alias.is_some(),
@@ -55,6 +57,10 @@ pub(crate) fn publish(errand: &Errand<'_>, args: &PubArgs) -> Result<Report, Fai
         Some(payload) => sender.send(&payload)?,
         None => sender.send_lines()?,
     };
+    // Nothing else tells what became of QoS 0.
+    let finished = finished
+        && (sender.qos != QoS::AtMostOnce
+            || sender.connection.taken(Duration::from_secs(sender.limit_secs))?);
     let result = sender.result();
     sender.connection.leave()?;
     if !finished {
@@ -85,6 +91,7 @@ fn check(args: &PubArgs) -> Result<Option<u16>, Failure> {
 
 struct Sender<'a> {
     args: &'a PubArgs,
+    voice: Voice,
     qos: QoS,
     properties: PropertiesBuf,
     /// The properties name a topic alias: only the first message needs the topic.
@@ -168,7 +175,7 @@ impl Sender<'_> {
         &mut self,
         pick: for<'p> fn(&Packet<'p>) -> Option<Acknowledge<'p>>,
     ) -> Result<bool, Failure> {
-        let deadline = Deadline::after(std::time::Duration::from_secs(self.limit_secs));
+        let deadline = Deadline::after(Duration::from_secs(self.limit_secs));
         let wanted = self.packet_id;
         loop {
             let came = self.connection.next(Some(&deadline), None, |packet| {
@@ -200,6 +207,7 @@ impl Sender<'_> {
     /// Sends each line of stdin as a message; `false` when interrupted.
     fn send_lines(&mut self) -> Result<bool, Failure> {
         let mut stdin = stdin()?;
+        tell_terminal(self.voice, &stdin, "messages, one a line");
         let mut waiting = Vec::new();
         let mut piece = vec![0; 64 * 1024];
         loop {
@@ -229,7 +237,7 @@ impl Sender<'_> {
 }
 
 /// The payload of a single message.
-fn payload(args: &PubArgs) -> Result<Vec<u8>, Failure> {
+fn payload(args: &PubArgs, voice: Voice) -> Result<Vec<u8>, Failure> {
     match (&args.message, &args.file) {
         (Some(message), _) => Ok(message.clone().into_bytes()),
         (None, Some(file)) => {
@@ -239,6 +247,7 @@ fn payload(args: &PubArgs) -> Result<Vec<u8>, Failure> {
         (None, None) => {
             let mut bytes = Vec::new();
             let mut stdin = stdin()?;
+            tell_terminal(voice, &stdin, "the message");
             stdin.read_to_end(&mut bytes).map_err(|error| unreadable("stdin", &error))?;
             Ok(bytes)
         }
@@ -249,6 +258,13 @@ fn payload(args: &PubArgs) -> Result<Vec<u8>, Failure> {
 fn stdin() -> Result<File, Failure> {
     let stdin = std::io::stdin().as_fd().try_clone_to_owned();
     stdin.map(File::from).map_err(|error| unreadable("stdin", &error))
+}
+
+/// Somebody who sits there should know what is waited for.
+fn tell_terminal(voice: Voice, stdin: &File, what: &str) {
+    if !voice.quiet && stdin.is_terminal() {
+        complain(&format!("mqttd: reading {what}, up to Ctrl-D\n"));
+    }
 }
 
 fn unreadable(what: &str, error: &std::io::Error) -> Failure {
