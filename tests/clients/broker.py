@@ -93,6 +93,14 @@ class Broker:
         has = lambda: (self.client(client_id) or {}).get("subscriptions", 0) >= count
         self.until(f"{client_id} has {count} subscriptions", has)
 
+    def until_acknowledged(self, client_id):
+        """Returns when the client has acknowledged all it was sent."""
+        def nothing_under_way():
+            client = self.client(client_id)
+            return client["inflight"] == client["queue_messages"] == 0
+
+        self.until(f"{client_id} has acknowledged", nothing_under_way)
+
     def close(self):
         """Ends the broker and removes its folder; its exit code."""
         self.process.terminate()
