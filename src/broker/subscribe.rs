@@ -100,6 +100,8 @@ impl Shard {
         Ok((granted(options.qos), retained))
     }
 
+    /// A retained message is nobody's own: the standard keeps no tie to its publisher, so No Local
+    /// of the new subscription does not hold it back.
     fn send_retained(
         &mut self,
         id: ConnectionId,

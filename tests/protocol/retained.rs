@@ -227,3 +227,21 @@ fn it_comes_with_its_properties() {
         });
     });
 }
+
+/// What is retained is nobody's own: also its publisher gets it with a new No Local subscription.
+#[test]
+fn it_is_nobodys_own() {
+    both(|broker| {
+        let client = broker.connect(Version::V5, "a");
+        broker.send(client, &Packet::Publish(retained(publish("a", b"x"))));
+        let options =
+            SubscriptionOptions { no_local: true, ..SubscriptionOptions::new(QoS::AtMostOnce) };
+        let request = SubscriptionRequest { filter: "a", options };
+        let bytes = subscribe_with(Version::V5, 1, Properties::EMPTY, &[request]);
+        broker.send_bytes(client, &bytes);
+        broker.expect_suback(client, 1, &[0]);
+        broker.expect_publish(client, &retained(publish("a", b"x")));
+        broker.send(client, &Packet::Publish(retained(publish("a", b"y"))));
+        broker.expect_silence(client);
+    });
+}
