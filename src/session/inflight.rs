@@ -3,9 +3,11 @@
 //! Identifiers are given out in a ring: 1, 2, …, 65 535, 1. Entries stand in the order they were
 //! sent, so that an identifier is an index and the order of a re-delivery is the order of the
 //! first delivery `[MQTT-4.6.0-1]`. An entry acknowledged out of turn stays as a gap until those
-//! before it are acknowledged too; at most 65 535 entries of 40 bytes for the oddest client.
+//! before it are acknowledged too; at most 65 535 entries of 40 bytes for the oddest client. When
+//! the ring has gone round and its oldest entries are still not acknowledged, those stand aside,
+//! and their identifiers are passed over until they are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Delivery, ShareId};
 use crate::codec::QoS;
@@ -40,6 +42,10 @@ pub struct Inflight {
     entries: VecDeque<Sent>,
     /// Packet Identifier of the first entry.
     first: u16,
+    /// Entries older than all in `entries`, by Packet Identifier, with their places in the order of
+    /// sending. Empty but for a client that leaves messages unacknowledged for 65 535 others.
+    elders: BTreeMap<u16, (u64, Sent)>,
+    elders_begun: u64,
     unacknowledged: u16,
     /// Bytes of the deliveries kept.
     bytes: u64,
@@ -47,7 +53,14 @@ pub struct Inflight {
 
 impl Default for Inflight {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), first: 1, unacknowledged: 0, bytes: 0 }
+        Self {
+            entries: VecDeque::new(),
+            first: 1,
+            elders: BTreeMap::new(),
+            elders_begun: 0,
+            unacknowledged: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -72,22 +85,28 @@ impl Inflight {
         self.bytes
     }
 
-    /// Whether one more fits under `window` `[MQTT-3.3.4-9]` `[MQTT-4.9.0-2]`.
+    /// Whether one more fits under `window` `[MQTT-3.3.4-9]` `[MQTT-4.9.0-2]`, which leaves an
+    /// identifier free for it.
     #[must_use]
-    pub fn has_room(&self, window: u16) -> bool {
-        self.unacknowledged < window && self.entries.len() < RING as usize
+    pub const fn has_room(&self, window: u16) -> bool {
+        self.unacknowledged < window
     }
 
     /// The Packet Identifier the next [`Self::push`] gives out: never 0 and not in use
-    /// `[MQTT-2.2.1-4]` `[MQTT-4.3.2-1]` `[MQTT-4.3.3-1]`.
-    #[must_use]
-    pub fn next_packet_id(&self) -> u16 {
+    /// `[MQTT-2.2.1-4]` `[MQTT-4.3.2-1]` `[MQTT-4.3.3-1]`. Call only with room.
+    pub fn next_packet_id(&mut self) -> u16 {
+        if self.entries.len() == RING as usize {
+            self.stand_aside();
+        }
+        while !self.elders.is_empty() && self.elders.contains_key(&self.id_at(self.entries.len())) {
+            self.pass_over();
+        }
         self.id_at(self.entries.len())
     }
 
     /// Notes a message sent under [`Self::next_packet_id`]; call only with room.
     pub fn push(&mut self, qos: QoS, kept: Option<Delivery>) {
-        debug_assert!(self.entries.len() < RING as usize, "has_room was asked");
+        debug_assert!(self.entries.len() < RING as usize, "next_packet_id made room");
         self.bytes += kept.as_ref().map_or(0, |delivery| delivery.message.weight());
         let sent = if qos == QoS::ExactlyOnce { Sent::Pubrec(kept) } else { Sent::Puback(kept) };
         self.entries.push_back(sent);
@@ -99,10 +118,9 @@ impl Inflight {
     /// # Errors
     /// Nothing of QoS 1 waits under this identifier.
     pub fn puback(&mut self, packet_id: u16) -> Result<(), Mismatch> {
-        let index = self.index(packet_id)?;
-        match self.entries[index] {
+        match self.find(packet_id)? {
             Sent::Puback(_) => {
-                self.finish(index);
+                self.finish(packet_id);
                 Ok(())
             }
             Sent::Done => Err(Mismatch::NotFound),
@@ -115,10 +133,9 @@ impl Inflight {
     /// # Errors
     /// Nothing of QoS 2 waits under this identifier.
     pub fn pubrec(&mut self, packet_id: u16, refused: bool) -> Result<(), Mismatch> {
-        let index = self.index(packet_id)?;
-        match self.entries[index] {
-            Sent::Pubrec(_) if refused => self.finish(index),
-            Sent::Pubrec(_) => self.replace(index, Sent::Pubcomp),
+        match self.find(packet_id)? {
+            Sent::Pubrec(_) if refused => self.finish(packet_id),
+            Sent::Pubrec(_) => self.replace(packet_id, Sent::Pubcomp),
             // A repeated PUBREC is answered with PUBREL again.
             Sent::Pubcomp => {}
             Sent::Done => return Err(Mismatch::NotFound),
@@ -132,10 +149,9 @@ impl Inflight {
     /// # Errors
     /// No PUBREL is outstanding under this identifier.
     pub fn pubcomp(&mut self, packet_id: u16) -> Result<(), Mismatch> {
-        let index = self.index(packet_id)?;
-        match self.entries[index] {
+        match self.find(packet_id)? {
             Sent::Pubcomp => {
-                self.finish(index);
+                self.finish(packet_id);
                 Ok(())
             }
             Sent::Done => Err(Mismatch::NotFound),
@@ -145,10 +161,8 @@ impl Inflight {
 
     /// Ends an exchange that cannot go on.
     pub fn discard(&mut self, packet_id: u16) {
-        if let Ok(index) = self.index(packet_id)
-            && !matches!(self.entries[index], Sent::Done)
-        {
-            self.finish(index);
+        if self.find(packet_id).is_ok_and(|sent| !matches!(sent, Sent::Done)) {
+            self.finish(packet_id);
         }
     }
 
@@ -156,52 +170,99 @@ impl Inflight {
     /// QoS 2 messages in flight stay with their session `[MQTT-4.8.2-4]`.
     pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
-        for entry in &mut self.entries {
-            if let Sent::Puback(kept) = entry
-                && let Some(delivery) = kept.take_if(|kept| kept.share.is_some_and(&wanted))
-            {
-                self.bytes -= delivery.message.weight();
-                self.unacknowledged -= 1;
-                *entry = Sent::Done;
+        for packet_id in self.elders_in_order() {
+            let elder = self.elders.get_mut(&packet_id);
+            if let Some(delivery) = elder.and_then(|(_, sent)| sent.take_shared(&wanted)) {
+                self.elders.remove(&packet_id);
                 taken.push(delivery);
             }
         }
-        self.trim();
+        taken.extend(self.entries.iter_mut().filter_map(|sent| sent.take_shared(&wanted)));
+        for delivery in &taken {
+            self.bytes -= delivery.message.weight();
+            self.unacknowledged -= 1;
+        }
+        self.close_gaps();
         taken
     }
 
     /// The state of an identifier, if it is in use.
     #[must_use]
     pub fn sent(&self, packet_id: u16) -> Option<&Sent> {
-        self.index(packet_id).ok().map(|index| &self.entries[index])
+        self.find(packet_id).ok()
     }
 
     /// Identifiers of all unacknowledged messages, latest first.
     #[must_use]
     pub fn unacknowledged_latest_first(&self) -> Vec<u16> {
         let waiting = |index: &usize| !matches!(self.entries[*index], Sent::Done);
-        (0..self.entries.len()).rev().filter(waiting).map(|index| self.id_at(index)).collect()
+        let ring = (0..self.entries.len()).rev().filter(waiting).map(|index| self.id_at(index));
+        ring.chain(self.elders_in_order().into_iter().rev()).collect()
     }
 
-    fn finish(&mut self, index: usize) {
-        self.replace(index, Sent::Done);
+    /// Identifiers of the elders in the order they were sent.
+    fn elders_in_order(&self) -> Vec<u16> {
+        let mut elders: Vec<_> = self.elders.iter().map(|(id, (order, _))| (*order, *id)).collect();
+        elders.sort_unstable();
+        elders.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn find(&self, packet_id: u16) -> Result<&Sent, Mismatch> {
+        if let Some((_, sent)) = self.elders.get(&packet_id) {
+            return Ok(sent);
+        }
+        self.index(packet_id).map(|index| &self.entries[index])
+    }
+
+    fn finish(&mut self, packet_id: u16) {
+        self.replace(packet_id, Sent::Done);
         self.unacknowledged -= 1;
-        self.trim();
+        if self.elders.remove(&packet_id).is_none() {
+            self.close_gaps();
+        }
     }
 
-    /// Lets go of what is acknowledged at the front.
-    fn trim(&mut self) {
+    /// The first entry is never a gap.
+    fn close_gaps(&mut self) {
         while matches!(self.entries.front(), Some(Sent::Done)) {
             self.entries.pop_front();
-            self.first = if self.first == u16::MAX { 1 } else { self.first + 1 };
+            self.first = after(self.first);
         }
         if self.entries.is_empty() && self.entries.capacity() > SPARE_ENTRIES_MAX {
             self.entries = VecDeque::new();
         }
     }
 
-    fn replace(&mut self, index: usize, sent: Sent) {
-        let replaced = std::mem::replace(&mut self.entries[index], sent);
+    /// The ring has gone round: its oldest entry makes room for those behind it.
+    fn stand_aside(&mut self) {
+        if let Some(sent) = self.entries.pop_front() {
+            self.elders.insert(self.first, (self.elders_begun, sent));
+            self.elders_begun += 1;
+            self.first = after(self.first);
+            self.close_gaps();
+        }
+    }
+
+    /// The identifier that is next in the ring is in use: a gap stands in its place.
+    fn pass_over(&mut self) {
+        if self.entries.is_empty() {
+            self.first = after(self.first);
+            return;
+        }
+        self.entries.push_back(Sent::Done);
+        if self.entries.len() == RING as usize {
+            self.stand_aside();
+        }
+    }
+
+    fn replace(&mut self, packet_id: u16, sent: Sent) {
+        let index = self.index(packet_id);
+        let place = match (self.elders.get_mut(&packet_id), index) {
+            (Some((_, place)), _) => place,
+            (None, Ok(index)) => &mut self.entries[index],
+            (None, Err(_)) => return,
+        };
+        let replaced = std::mem::replace(place, sent);
         if let Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) = replaced {
             self.bytes -= delivery.message.weight();
         }
@@ -220,6 +281,21 @@ impl Inflight {
         let position = (usize::from(self.first) - 1 + index) % RING as usize;
         u16::try_from(position + 1).expect("a remainder of 65535 plus 1 fits")
     }
+}
+
+impl Sent {
+    /// Takes out a QoS 1 message that came by a Shared Subscription and is `wanted`.
+    fn take_shared(&mut self, wanted: &impl Fn(ShareId) -> bool) -> Option<Delivery> {
+        let Self::Puback(kept) = self else { return None };
+        let delivery = kept.take_if(|kept| kept.share.is_some_and(wanted))?;
+        *self = Self::Done;
+        Some(delivery)
+    }
+}
+
+/// The identifier behind another.
+const fn after(packet_id: u16) -> u16 {
+    if packet_id == u16::MAX { 1 } else { packet_id + 1 }
 }
 
 /// An empty window keeps room for a few entries only.
@@ -249,6 +325,88 @@ mod tests {
         inflight.puback(first).unwrap();
         assert!(inflight.has_room(u16::MAX));
         assert_eq!(push(&mut inflight, QoS::AtLeastOnce), first);
+    }
+
+    /// One message that is never acknowledged keeps its identifier, and nothing else.
+    #[test]
+    fn an_identifier_in_use_is_passed_over_when_the_ring_has_gone_round() {
+        let mut inflight = Inflight::default();
+        let stuck = push(&mut inflight, QoS::ExactlyOnce);
+        let mut last = stuck;
+        for _ in 0..200_000 {
+            assert!(inflight.has_room(2));
+            let id = push(&mut inflight, QoS::AtLeastOnce);
+            assert_ne!(id, stuck);
+            assert_ne!(id, last);
+            inflight.puback(id).unwrap();
+            last = id;
+        }
+        assert_eq!(inflight.puback(stuck), Err(Mismatch::WrongKind));
+        assert_eq!(inflight.unacknowledged_latest_first(), [stuck]);
+        inflight.pubrec(stuck, false).unwrap();
+        inflight.pubcomp(stuck).unwrap();
+        assert!(inflight.is_empty());
+        assert_eq!(inflight.pubcomp(stuck), Err(Mismatch::NotFound));
+    }
+
+    /// With all identifiers but one in use, that one is found, wherever it is.
+    #[test]
+    fn the_last_free_identifier_is_found() {
+        let mut inflight = Inflight::default();
+        for _ in 0..RING {
+            push(&mut inflight, QoS::AtLeastOnce);
+        }
+        for odd in (1..=u16::MAX).step_by(2) {
+            inflight.puback(odd).unwrap();
+        }
+        for odd in (1..=u16::MAX).step_by(2) {
+            assert_eq!(push(&mut inflight, QoS::AtLeastOnce), odd);
+        }
+        for id in [2, 65_534, 1, 65_535, 32_768] {
+            assert!(!inflight.has_room(u16::MAX));
+            inflight.puback(id).unwrap();
+            assert_eq!(push(&mut inflight, QoS::AtLeastOnce), id);
+        }
+        let order = inflight.unacknowledged_latest_first();
+        assert_eq!(order.len(), 65_535);
+        assert_eq!(order[..5], [32_768, 65_535, 1, 65_534, 2]);
+        assert_eq!(order[order.len() - 1], 4);
+    }
+
+    /// Against a plain list of what is in use, in the order of sending.
+    #[test]
+    fn any_order_of_acknowledgements_agrees_with_a_list() {
+        for seed in 1..=3u64 {
+            eprintln!("seed {seed}");
+            let mut chance = seed;
+            let mut random = move || {
+                chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                usize::try_from(chance >> 33).unwrap()
+            };
+            let mut inflight = Inflight::default();
+            let mut model: Vec<u16> = Vec::new();
+            let mut used = vec![false; 65_536];
+            for step in 0..400_000 {
+                // Fill it, then keep it nearly full, then empty it.
+                let fill = if step < 300_000 { 60 } else { 30 };
+                if random() % 100 < fill && inflight.has_room(1000) {
+                    let id = push(&mut inflight, QoS::AtLeastOnce);
+                    assert!(id != 0 && !used[usize::from(id)], "{id} is in use");
+                    used[usize::from(id)] = true;
+                    model.push(id);
+                } else if !model.is_empty() {
+                    // Mostly the latest: the oldest wait for very long.
+                    let at = model.len() - 1 - (random() % 8).min(random() % model.len());
+                    let id = model.remove(at);
+                    used[usize::from(id)] = false;
+                    inflight.puback(id).unwrap();
+                }
+                assert_eq!(usize::from(inflight.len()), model.len());
+            }
+            let mut expected = model.clone();
+            expected.reverse();
+            assert_eq!(inflight.unacknowledged_latest_first(), expected);
+        }
     }
 
     #[test]
