@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Limits;
-use crate::codec::{
-    Connack, Connect, PACKET_BYTES_MAX, Packet, Properties, ReasonCode, Version, encode,
-};
+use crate::codec::{Connect, PACKET_BYTES_MAX, Properties, Version, Will};
 use crate::session::{ArmedWill, Authentication, Denial, PeerLimits};
 use crate::topic::TopicName;
 
@@ -40,6 +38,8 @@ pub struct Admission {
     pub server_session_expiry: bool,
     /// What the client can take.
     pub limits: PeerLimits,
+    /// Whether the client asks for Response Information.
+    pub requests_response_information: bool,
     /// Will.
     pub will: Option<Box<ArmedWill>>,
 }
@@ -63,6 +63,9 @@ pub enum Refusal {
     /// The Will Topic is no Topic Name.
     #[error("an invalid will topic")]
     WillTopicInvalid,
+    /// The Will's Payload Format Indicator is 1 and its payload is not UTF-8, where that is checked.
+    #[error("the payload of the will is not the UTF-8 that its Payload Format Indicator says")]
+    WillPayloadFormatInvalid,
     /// The client names an authentication method that the server has not `[MQTT-4.12.0-1]`.
     #[error("an authentication method that is not supported")]
     BadAuthenticationMethod,
@@ -75,9 +78,22 @@ pub enum Refusal {
     /// The server holds as many connections as it may.
     #[error("the limit of connections is reached")]
     TooManyConnections,
+    /// The CONNECT finds no room beside the incomplete packets of others.
+    #[error("incomplete packets fill the memory for them; try later")]
+    PartialPacketsFull,
     /// The server stops.
-    #[error("the server is shutting down")]
+    #[error("the server is shutting down; connect again later")]
     ServerShuttingDown,
+    /// The server stops, and names another.
+    #[error("this server stops; use another one for now")]
+    UseAnotherServer,
+    /// The server serves nobody any more, and names another.
+    #[error("this server has moved; use the other one from now on")]
+    ServerMoved,
+    /// The CONNACK with all it has to tell is above the client's Maximum Packet Size
+    /// `[MQTT-3.1.2-24]`.
+    #[error("the client's Maximum Packet Size has no room for CONNACK")]
+    ConnackTooLarge,
     /// A protocol version that is none of ours `[MQTT-3.1.2-2]`.
     #[error("an unsupported protocol version")]
     UnsupportedProtocolVersion,
@@ -130,10 +146,8 @@ impl Admission {
             return Err(Refusal::ClientIdentifierTooLong);
         }
         let will = connect.will.as_ref();
-        let levels_max = usize::from(limits.topic_levels_max);
-        let is_name = |topic| TopicName::parse(topic).is_ok_and(|name| name.levels() <= levels_max);
-        if will.is_some_and(|will| !is_name(will.topic)) {
-            return Err(Refusal::WillTopicInvalid);
+        if let Some(will) = will {
+            check_will(will, limits)?;
         }
         let is_assigned = connect.client_id.is_empty();
         let asked_expiry = session_expiry_asked(connect);
@@ -153,7 +167,10 @@ impl Admission {
             session_expiry_interval_secs: asked_expiry.min(limits.session_expiry_secs_max),
             server_session_expiry: version == Version::V5
                 && asked_expiry > limits.session_expiry_secs_max,
-            limits: peer_limits(properties),
+            limits: PeerLimits::of(properties),
+            requests_response_information: properties
+                .request_response_information()
+                .unwrap_or(false),
             will: will.map(|will| Box::new(ArmedWill::new(will))),
         })
     }
@@ -177,63 +194,36 @@ fn keep_alive(connect: &Connect<'_>, limits: &Limits) -> u16 {
     if may_tell && too_long { limits.keep_alive_secs_max } else { asked }
 }
 
-fn peer_limits(properties: Properties<'_>) -> PeerLimits {
-    PeerLimits {
-        receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
-        packet_bytes_max: properties
-            .maximum_packet_size()
-            .map_or(PACKET_BYTES_MAX, |bytes| bytes.min(PACKET_BYTES_MAX)),
-        problem_information: properties.request_problem_information().unwrap_or(true),
+fn check_will(will: &Will<'_>, limits: &Limits) -> Result<(), Refusal> {
+    let levels_max = limits.topic_levels_max as usize;
+    if !TopicName::parse(will.topic).is_ok_and(|name| name.levels() <= levels_max) {
+        return Err(Refusal::WillTopicInvalid);
     }
+    if limits.checks_payload_format && !will.properties.payload_format_agrees(will.payload) {
+        return Err(Refusal::WillPayloadFormatInvalid);
+    }
+    Ok(())
 }
 
-impl Refusal {
-    /// The Reason Code of CONNACK.
+impl PeerLimits {
+    /// What the properties of a CONNECT say; before 5.0 there are none.
     #[must_use]
-    pub const fn reason(self) -> ReasonCode {
-        match self {
-            Self::NotAuthorized => ReasonCode::NotAuthorized,
-            Self::ClientIdentifierNotValid | Self::ClientIdentifierTooLong => {
-                ReasonCode::ClientIdentifierNotValid
-            }
-            Self::WillTopicInvalid => ReasonCode::TopicNameInvalid,
-            Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
-            Self::AuthenticationFailed(denial)
-                if denial.reason.is_error() && denial.reason.is_for_connack() =>
-            {
-                denial.reason
-            }
-            Self::AuthenticationFailed(_) => ReasonCode::NotAuthorized,
-            Self::TooManySessions => ReasonCode::QuotaExceeded,
-            Self::TooManyConnections => ReasonCode::ServerBusy,
-            // 0x8B is DISCONNECT's alone `[MQTT-3.2.2-8]`.
-            Self::ServerShuttingDown => ReasonCode::ServerUnavailable,
-            Self::UnsupportedProtocolVersion => ReasonCode::UnsupportedProtocolVersion,
+    pub fn of(connect: Properties<'_>) -> Self {
+        Self {
+            receive_maximum: connect.receive_maximum().unwrap_or(u16::MAX),
+            packet_bytes_max: connect
+                .maximum_packet_size()
+                .map_or(PACKET_BYTES_MAX, |bytes| bytes.min(PACKET_BYTES_MAX)),
+            topic_alias_maximum: connect.topic_alias_maximum().unwrap_or(0),
+            problem_information: connect.request_problem_information().unwrap_or(true),
         }
-    }
-
-    /// The CONNACK that tells it `[MQTT-3.2.2-6]`: Session Present is 0. Empty where none of the
-    /// return codes before 5.0 means it: the connection is closed in silence then
-    /// `[MQTT3-3.2.2-6]`.
-    #[must_use]
-    pub fn connack(self, version: Version) -> Vec<u8> {
-        if self == Self::WillTopicInvalid && version != Version::V5 {
-            return Vec::new();
-        }
-        let connack = Connack {
-            session_present: false,
-            reason: self.reason(),
-            properties: Properties::EMPTY,
-        };
-        let mut out = Vec::new();
-        encode(&Packet::Connack(connack), version, &mut out);
-        out
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::ReasonCode;
 
     /// `[MQTT-3.2.2-8]`: every reason for which the server refuses a client may stand in CONNACK.
     #[test]

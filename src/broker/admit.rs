@@ -3,9 +3,9 @@
 use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Admission, ConnectionId, Departure, Event, Now, Refusal, Shard};
 use crate::codec::{
-    Connack, PACKET_BYTES_MAX, Packet, PropertiesBuf, Property, ReasonCode, Version,
+    Connack, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, ReasonCode, Version,
 };
-use crate::session::{Aliases, Link, Outbox, Session};
+use crate::session::{Aliases, AssignedAliases, Link, Outbox, PeerLimits, Session, encode_fitted};
 
 impl Shard {
     /// Lets a client in: takeover, resume, CONNACK.
@@ -13,7 +13,8 @@ impl Shard {
     /// The caller closes what `closing` names and then puts the socket under the id returned.
     ///
     /// # Errors
-    /// There are as many sessions as there may be; the caller sends the CONNACK that says so.
+    /// There are as many sessions as there may be, or the client takes no CONNACK; the caller sends
+    /// the CONNACK that says so.
     pub fn admit(&mut self, admission: Admission, now: Now) -> Result<ConnectionId, Refusal> {
         self.begin(now);
         let admitted = self.admit_client(admission);
@@ -22,6 +23,8 @@ impl Shard {
     }
 
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
+        let properties = self.connack_properties(&admission);
+        check_connack(&admission, properties.as_properties())?;
         self.take_over(&admission);
         // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
         // `[MQTT-3.1.3-2]`.
@@ -53,7 +56,7 @@ impl Shard {
             }
         }
         // Before all that waits for the client `[MQTT-3.2.0-1]`.
-        self.answer(id, &admission, resumed.is_some());
+        self.answer(id, &admission, resumed.is_some(), properties.as_properties());
         self.desk.refill(slot);
         self.recall_from_absent(slot);
         self.watch_keep_alive(id, keep_alive_secs, self.now.ticks_ms);
@@ -104,6 +107,7 @@ impl Shard {
             keep_alive_secs: admission.keep_alive_secs,
             received_ms: self.now.ticks_ms,
             aliases: Aliases::new(self.limits.topic_alias_maximum),
+            assigned: self.assigned_aliases(admission.limits),
             outbox: Outbox::default(),
             resend: Vec::new(),
             dirty: false,
@@ -113,22 +117,31 @@ impl Shard {
         }
     }
 
+    /// `[MQTT-3.1.2-26]` `[MQTT-3.1.2-27]`
+    fn assigned_aliases(&self, limits: PeerLimits) -> Option<Box<AssignedAliases>> {
+        let maximum = limits.topic_alias_maximum.min(self.limits.assigned_aliases_max);
+        let seed = self.commons.hash_seed();
+        (maximum > 0).then(|| Box::new(AssignedAliases::new(maximum, seed)))
+    }
+
     /// CONNACK `[MQTT-3.1.4-5]` that tells whether there was a session `[MQTT-3.2.2-2]`
     /// `[MQTT-3.2.2-3]`.
-    fn answer(&mut self, id: ConnectionId, admission: &Admission, resumed: bool) {
-        let properties = self.connack_properties(id, admission);
-        let connack = Connack {
-            // 3.1 has no Session Present.
-            session_present: resumed && admission.version != Version::V31,
-            reason: ReasonCode::Success,
-            properties: properties.as_properties(),
-        };
+    fn answer(
+        &mut self,
+        id: ConnectionId,
+        admission: &Admission,
+        resumed: bool,
+        properties: Properties<'_>,
+    ) {
+        // 3.1 has no Session Present.
+        let session_present = resumed && admission.version != Version::V31;
+        let connack = Connack { session_present, reason: ReasonCode::Success, properties };
         self.desk.send(id.slot, &Packet::Connack(connack));
     }
 
     /// What the server tells a 5.0 client of itself; what equals the standard's default is left
-    /// out. Response Information it has none `[MQTT-3.1.2-28]`.
-    fn connack_properties(&self, id: ConnectionId, admission: &Admission) -> PropertiesBuf {
+    /// out.
+    fn connack_properties(&self, admission: &Admission) -> PropertiesBuf {
         let mut properties = PropertiesBuf::default();
         if admission.version != Version::V5 {
             return properties;
@@ -155,9 +168,15 @@ impl Shard {
             properties.push(Property::ServerKeepAlive(admission.keep_alive_secs));
         }
         // `[MQTT-4.12.0-5]` `[MQTT-4.12.0-6]`
-        let link = self.desk.roster.connected(id).and_then(|session| session.link.as_ref());
-        if let Some(authentication) = link.and_then(|link| link.authentication.as_ref()) {
+        if let Some(authentication) = &admission.authentication {
             authentication.write(admission.authentication_data.as_deref(), &mut properties);
+        }
+        // `[MQTT-3.1.2-28]`
+        if admission.requests_response_information
+            && let Some(information) =
+                self.commons.directions().response_information_for(&admission.client_id)
+        {
+            properties.push(Property::ResponseInformation(&information));
         }
         properties
     }
@@ -171,6 +190,20 @@ impl Shard {
             self.timers.set(Timer { at_ms, purpose, slot, serial, since_ms: 0 });
         }
     }
+}
+
+/// Nothing in the CONNACK of a client that is let in may be left out; one that does not take it is
+/// not let in `[MQTT-3.1.2-24]`.
+fn check_connack(admission: &Admission, properties: Properties<'_>) -> Result<(), Refusal> {
+    let packet_bytes_max = admission.limits.packet_bytes_max;
+    if packet_bytes_max == PACKET_BYTES_MAX {
+        return Ok(());
+    }
+    let reason = ReasonCode::Success;
+    let connack = Packet::Connack(Connack { session_present: false, reason, properties });
+    let (version, mut bytes) = (admission.version, Vec::new());
+    let fits = encode_fitted(&[properties], &connack, version, packet_bytes_max, &mut bytes);
+    if fits { Ok(()) } else { Err(Refusal::ConnackTooLarge) }
 }
 
 /// One and a half times the Keep Alive `[MQTT-3.1.2-22]`.

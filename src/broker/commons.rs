@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::retained::{Retained, RetainedStore};
 use super::routes::{Matched, Routes};
 use super::share::{Group, Presence};
-use super::{Limits, Now, RetainedView, SessionId, Stats};
+use super::{Directions, Limits, Now, RetainedView, SessionId, Stats};
 use crate::session::{Message, ShareId, Subscription};
 use crate::topic::TopicFilter;
 
@@ -26,6 +26,7 @@ pub struct Commons {
     retained_bytes: AtomicU64,
     limits: RwLock<Arc<Limits>>,
     limits_serial: AtomicU64,
+    directions: RwLock<Arc<Directions>>,
     /// Bytes of queues and outboxes in all shards.
     waiting_bytes: AtomicI64,
     sessions: AtomicU64,
@@ -46,6 +47,7 @@ impl Commons {
             retained_bytes: AtomicU64::new(0),
             limits: RwLock::new(Arc::new(limits)),
             limits_serial: AtomicU64::new(0),
+            directions: RwLock::default(),
             waiting_bytes: AtomicI64::new(0),
             sessions: AtomicU64::new(0),
             retained_refused: AtomicU64::new(0),
@@ -77,6 +79,17 @@ impl Commons {
     #[must_use]
     pub fn limits(&self) -> Arc<Limits> {
         Arc::clone(&read(&self.limits))
+    }
+
+    /// Puts new directions in force, for all clients that come or go from now on.
+    pub fn set_directions(&self, directions: Directions) {
+        *write(&self.directions) = Arc::new(directions);
+    }
+
+    /// The directions in force.
+    #[must_use]
+    pub fn directions(&self) -> Arc<Directions> {
+        Arc::clone(&read(&self.directions))
     }
 
     /// Retained messages whose topic matches `filter`, in topic order, `max` at most; each picture

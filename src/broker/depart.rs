@@ -3,7 +3,7 @@
 use super::admit::keep_alive_ms;
 use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
-use crate::codec::{Disconnect, Packet, PropertiesBuf, Property, ReasonCode, Version, encode};
+use crate::codec::{Disconnect, ReasonCode};
 use crate::session::{Session, Violation};
 use crate::topic::TopicFilter;
 
@@ -14,7 +14,8 @@ impl Shard {
         self.begin(now);
         let departure = match how {
             Lost::ByPeer => Departure::ByPeer,
-            Lost::ServerShuttingDown => Departure::ServerShuttingDown,
+            Lost::PartialPacketsFull => Departure::PartialPacketsFull,
+            Lost::ServerShuttingDown => self.commons.directions().departure(),
             Lost::AdministrativeAction => Departure::AdministrativeAction,
         };
         self.end_connection(id, departure);
@@ -90,42 +91,6 @@ impl Shard {
             Some(secs) => self.set_session_timer(id.slot, Purpose::WillDelay, secs),
             None => {}
         }
-    }
-
-    /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends: one that was
-    /// let in `[MQTT-3.14.0-1]`. It never holds a Session Expiry Interval `[MQTT-3.14.2-2]`.
-    fn say_goodbye(&mut self, id: ConnectionId, departure: Departure) {
-        let Some(reason) = departure.disconnect_reason() else {
-            return;
-        };
-        let Some(link) = self.desk.roster.link_mut(id) else {
-            return;
-        };
-        if link.version != Version::V5 {
-            return;
-        }
-        let mut properties = PropertiesBuf::default();
-        if link.limits.problem_information {
-            match departure {
-                Departure::Violation(violation) => {
-                    properties.push(Property::ReasonString(&violation.to_string()));
-                }
-                Departure::AuthenticationFailed(denial) => {
-                    properties.push(Property::ReasonString(denial.why));
-                }
-                Departure::Normal
-                | Departure::WithWill
-                | Departure::ByPeer
-                | Departure::TakenOver
-                | Departure::AdministrativeAction
-                | Departure::ServerShuttingDown => {}
-            }
-        }
-        if !fits(reason, &properties, link.limits.packet_bytes_max) {
-            properties.clear();
-        }
-        let properties = properties.as_properties();
-        self.desk.send(id.slot, &Packet::Disconnect(Disconnect { reason, properties }));
     }
 
     /// Ends a session for good; a Will still waiting is published `[MQTT-3.1.3-9]`.
@@ -232,33 +197,5 @@ impl Shard {
 
     const fn is_over(&self, timer: &Timer, secs: u32) -> bool {
         self.now.ticks_ms >= timer.since_ms + secs as u64 * 1000
-    }
-}
-
-/// Whether a DISCONNECT is within the client's Maximum Packet Size `[MQTT-3.14.2-3]`.
-fn fits(reason: ReasonCode, properties: &PropertiesBuf, packet_bytes_max: u32) -> bool {
-    let mut bytes = Vec::new();
-    let disconnect = Disconnect { reason, properties: properties.as_properties() };
-    encode(&Packet::Disconnect(disconnect), Version::V5, &mut bytes);
-    bytes.len() <= packet_bytes_max as usize
-}
-
-impl Departure {
-    /// The Reason Code of the DISCONNECT the server sends `[MQTT-3.14.2-1]`; `None` when it sends
-    /// none.
-    const fn disconnect_reason(self) -> Option<ReasonCode> {
-        match self {
-            Self::Normal | Self::WithWill | Self::ByPeer => None,
-            Self::Violation(violation) => Some(violation.reason()),
-            Self::AuthenticationFailed(denial)
-                if denial.reason.is_error() && denial.reason.is_for_disconnect() =>
-            {
-                Some(denial.reason)
-            }
-            Self::AuthenticationFailed(_) => Some(ReasonCode::NotAuthorized),
-            Self::TakenOver => Some(ReasonCode::SessionTakenOver),
-            Self::AdministrativeAction => Some(ReasonCode::AdministrativeAction),
-            Self::ServerShuttingDown => Some(ReasonCode::ServerShuttingDown),
-        }
     }
 }

@@ -8,8 +8,12 @@ use super::redeliver::Leftovers;
 use super::roster::Roster;
 use super::stats::Counters;
 use super::{ConnectionId, Event, Limits, SessionId, Trays, signed};
-use crate::codec::{Packet, QoS, encode};
-use crate::session::{Bounds, DropReason, Link, Outcome, Parcel, Session, Terms};
+use crate::codec::{
+    PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, QoS, encode, reasons_packet_len,
+};
+use crate::session::{
+    Bounds, DropReason, Link, Outcome, Parcel, Session, Terms, Violation, encode_fitted,
+};
 
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -117,7 +121,9 @@ impl Desk {
         }
     }
 
-    /// Sends a packet other than PUBLISH to the client of a slot, if it is connected.
+    /// Sends a packet other than PUBLISH and without properties to the client of a slot, if it is
+    /// connected: one of 5 bytes at most, which every client takes (see `session/fitted`), as PUBREL
+    /// and PUBCOMP `[MQTT-3.6.2-2]` `[MQTT-3.7.2-2]`, or one whose size was checked.
     pub(super) fn send(&mut self, slot: u32, packet: &Packet<'_>) {
         let Some(session) = self.roster.session_mut(slot) else {
             return;
@@ -127,6 +133,73 @@ impl Desk {
         };
         encode(packet, link.version, link.outbox.buffer(&mut self.spare));
         self.mark_dirty(slot);
+    }
+
+    /// Sends the answer to a client's packet, which has no properties yet, with a Reason String where the client wants one and
+    /// takes it `[MQTT-3.1.2-29]` `[MQTT-3.4.2-2]` `[MQTT-3.5.2-2]` `[MQTT-3.9.2-1]`
+    /// `[MQTT-3.11.2-1]`.
+    ///
+    /// # Errors
+    /// The client does not even take it without.
+    pub(super) fn answer(
+        &mut self,
+        slot: u32,
+        words: &str,
+        packet: &Packet<'_>,
+    ) -> Result<(), Violation> {
+        let Some(session) = self.roster.session_mut(slot) else {
+            return Ok(());
+        };
+        let Some(link) = &mut session.link else {
+            return Ok(());
+        };
+        let (version, limit) = (link.version, link.limits.packet_bytes_max);
+        let full = link.limits.with_reason_string(&PropertiesBuf::default(), words);
+        let lists = [full.as_properties(), Properties::EMPTY];
+        let out = link.outbox.buffer(&mut self.spare);
+        if !encode_fitted(&lists, packet, version, limit, out) {
+            let mut bytes = Vec::new();
+            encode(packet, version, &mut bytes);
+            let bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            return Err(Violation::AnswerTooLarge { bytes, limit });
+        }
+        self.mark_dirty(slot);
+        Ok(())
+    }
+
+    /// Whether the client takes an answer with so many Reason Codes: known before the request is
+    /// carried out, so that nothing is done that could not be answered.
+    pub(super) fn check_answer(
+        &self,
+        slot: u32,
+        reasons: impl Iterator<Item = ()>,
+    ) -> Result<(), Violation> {
+        let session = self.roster.session(slot);
+        let Some(link) = session.and_then(|session| session.link.as_ref()) else {
+            return Ok(());
+        };
+        let limit = link.limits.packet_bytes_max;
+        if limit == PACKET_BYTES_MAX {
+            return Ok(());
+        }
+        let bytes = reasons_packet_len(reasons.count());
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes <= limit { Ok(()) } else { Err(Violation::AnswerTooLarge { bytes, limit }) }
+    }
+
+    /// Counts what the Topic Aliases of a client grew by. With the memory budget used up, each
+    /// client has room for a few.
+    pub(super) fn count_aliases(&mut self, id: ConnectionId) -> Result<(), Violation> {
+        let Some(link) = self.roster.link_mut(id) else {
+            return Ok(());
+        };
+        self.grown_bytes += count_held(link);
+        let aliases_bytes = link.aliases.bytes();
+        self.heed_budget();
+        if self.bounds.memory_full && aliases_bytes > ALIASES_BYTES_WHEN_FULL {
+            return Err(Violation::TopicAliasesFull);
+        }
+        Ok(())
     }
 
     /// Moves what waits in a session into its outbox, as far as there is room.
@@ -168,7 +241,7 @@ impl Desk {
         };
         link.dirty = false;
         link.outbox.release(&mut self.spare);
-        self.grown_bytes += count_outbox(link);
+        self.grown_bytes += count_held(link);
         queued || !link.resend.is_empty()
     }
 
@@ -192,7 +265,7 @@ impl Desk {
             return;
         };
         let Some(link) = &mut session.link else { return };
-        self.grown_bytes += count_outbox(link);
+        self.grown_bytes += count_held(link);
         if !link.dirty {
             link.dirty = true;
             self.trays.dirty.push(ConnectionId { slot, serial: link.serial });
@@ -213,9 +286,12 @@ impl Desk {
 /// this is enough for the packets of one round trip of a client that reads.
 const OUTBOX_BYTES_WHEN_FULL: usize = 16 * 1024;
 
-/// Counts what an outbox grew or shrank by since the last time.
-fn count_outbox(link: &mut Link) -> i64 {
-    let after = link.outbox.len();
+/// The same for the Topic Aliases of one client.
+const ALIASES_BYTES_WHEN_FULL: usize = 16 * 1024;
+
+/// Counts what the memory of a connection grew or shrank by since the last time.
+fn count_held(link: &mut Link) -> i64 {
+    let after = link.held_bytes();
     let before = std::mem::replace(&mut link.counted_bytes, after);
     signed(after as u64) - signed(before as u64)
 }

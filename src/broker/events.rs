@@ -74,6 +74,12 @@ pub enum Departure {
     TakenOver,
     /// An operator ended it.
     AdministrativeAction,
+    /// Its incomplete packet found no room beside those of others.
+    PartialPacketsFull,
     /// The server stops.
     ServerShuttingDown,
+    /// The server stops, and named another.
+    UseAnotherServer,
+    /// The server serves nobody any more, and named another.
+    ServerMoved,
 }

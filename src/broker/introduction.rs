@@ -9,12 +9,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Admission, Limits, Refusal};
+use super::farewell::violation_connack;
+use super::{Admission, Directions, Limits, Refusal};
 use crate::codec::{
-    Auth, Connack, Connect, DecodeError, Frame, Packet, Properties, PropertiesBuf, ReasonCode,
-    Version, decode, encode,
+    Auth, Connect, DecodeError, Frame, Packet, PropertiesBuf, ReasonCode, Version, decode, encode,
 };
-use crate::session::{Applicant, Authentication, Denial, Grant, Methods, Step, Violation};
+use crate::session::{
+    Applicant, Authentication, Denial, Grant, Methods, PeerLimits, Step, Violation,
+};
 
 /// CONNECT is the first packet, and nothing else may be `[MQTT-3.1.0-1]`.
 const CONNECT: u8 = 0x10;
@@ -32,6 +34,9 @@ pub trait Reception {
 
     /// The methods of enhanced authentication.
     fn methods(&self) -> &Methods;
+
+    /// Where clients are sent that are not let in for lack of service.
+    fn directions(&self) -> Arc<Directions>;
 
     /// Makes a Client Identifier for a client that sent none.
     fn client_id(&self) -> Box<str>;
@@ -105,11 +110,11 @@ impl Introduction {
         let frame = match Frame::split(bytes, packet_bytes_max) {
             Ok(Some(frame)) => frame,
             Ok(None) => return (0, Heard::More),
-            Err(error) => return (0, self.violated(error.into())),
+            Err(error) => return (0, self.unreadable(error, bytes)),
         };
         let heard = match self.pending.take() {
             None => self.connect(frame, reception),
-            Some(pending) => self.auth(pending, frame),
+            Some(pending) => self.auth(pending, frame, reception),
         };
         let next = bytes.get(frame.len).copied();
         (frame.len, heard.unless_talked_on(next))
@@ -120,8 +125,37 @@ impl Introduction {
     pub fn expire(self) -> Vec<u8> {
         self.pending.map_or_else(Vec::new, |pending| {
             let refusal = Refusal::AuthenticationFailed(Denial::TOO_LATE);
-            refusal.connack(pending.admission.version)
+            let (version, limits) = (pending.admission.version, pending.admission.limits);
+            refusal.connack(version, limits, &Directions::default())
         })
+    }
+
+    /// There is no memory for the rest of a packet: the Client Identifier where it is known, and the
+    /// CONNACK to be sent, where a 5.0 client can be told by what has come.
+    #[must_use]
+    pub fn no_room(&mut self, bytes: &[u8]) -> (Box<str>, Vec<u8>) {
+        let refusal = Refusal::PartialPacketsFull;
+        let frame = Frame::begun(bytes);
+        let pending = self.pending.take();
+        let (version, limits) = match &pending {
+            Some(pending) => (Some(pending.admission.version), pending.admission.limits),
+            None => (Connect::refusal_version(frame, DecodeError::Truncated), limits_of(frame)),
+        };
+        let told = |version| refusal.connack(version, limits, &Directions::default());
+        let connack = version.map_or_else(Vec::new, told);
+        (pending.map_or_else(Box::default, |pending| pending.admission.client_id), connack)
+    }
+
+    /// What cannot become a packet that the server takes. Who it is that sends too much stands right
+    /// behind its length.
+    fn unreadable(&mut self, error: DecodeError, bytes: &[u8]) -> Heard {
+        let begun = Frame::begun(bytes);
+        let is_too_large = matches!(error, DecodeError::PacketTooLarge { .. });
+        match &self.pending {
+            Some(_) => self.violated(error.into()),
+            None if is_too_large && begun.body.len() < Connect::PROTOCOL_BYTES_MAX => Heard::More,
+            None => malformed(error, begun),
+        }
     }
 
     /// Whether an authentication runs.
@@ -148,7 +182,10 @@ impl Introduction {
         };
         // `[MQTT-3.1.4-2]`
         let judged = reception.admits(&connect).and_then(|()| self.judge(&connect, reception));
-        judged.unwrap_or_else(|refusal| refused(refusal, connect.client_id, connect.version))
+        judged.unwrap_or_else(|refusal| {
+            let limits = PeerLimits::of(connect.properties);
+            refused(refusal, connect.client_id, connect.version, limits, &reception.directions())
+        })
     }
 
     fn judge(
@@ -177,11 +214,17 @@ impl Introduction {
         let (authentication, step) =
             Authentication::begin(method, packet_bytes_max, &applicant, data);
         let (admission, authentication) = (Box::new(admission), Box::new(authentication));
-        Ok(self.take_step(Pending { admission, authentication }, step))
+        let pending = Pending { admission, authentication };
+        Ok(self.take_step(pending, step, &reception.directions()))
     }
 
     /// An answer of the client, or its goodbye.
-    fn auth(&mut self, mut pending: Pending, frame: Frame<'_>) -> Heard {
+    fn auth(
+        &mut self,
+        mut pending: Pending,
+        frame: Frame<'_>,
+        reception: &impl Reception,
+    ) -> Heard {
         let applicant = Applicant {
             client_id: &pending.admission.client_id,
             username: pending.admission.username.as_deref(),
@@ -193,12 +236,12 @@ impl Introduction {
             Err(error) => Err(error.into()),
         };
         match step {
-            Ok(step) => self.take_step(pending, step),
-            Err(violation) => violated(violation, Version::V5),
+            Ok(step) => self.take_step(pending, step, &reception.directions()),
+            Err(violation) => violated(violation, &pending.admission),
         }
     }
 
-    fn take_step(&mut self, pending: Pending, step: Step) -> Heard {
+    fn take_step(&mut self, pending: Pending, step: Step, directions: &Directions) -> Heard {
         let Pending { mut admission, authentication } = pending;
         match step {
             Step::Continue(data) => {
@@ -220,7 +263,8 @@ impl Introduction {
             // `[MQTT-4.12.0-4]`
             Step::Refused(denial) => {
                 let refusal = Refusal::AuthenticationFailed(denial);
-                refused(refusal, &admission.client_id, admission.version)
+                let (version, limits) = (admission.version, admission.limits);
+                refused(refusal, &admission.client_id, version, limits, directions)
             }
         }
     }
@@ -228,7 +272,7 @@ impl Introduction {
     /// Before the CONNECT is whole nobody knows which version would understand an answer.
     fn violated(&mut self, violation: Violation) -> Heard {
         match self.pending.take() {
-            Some(_) => violated(violation, Version::V5),
+            Some(pending) => violated(violation, &pending.admission),
             None => Heard::Violated { violation, connack: Vec::new() },
         }
     }
@@ -243,31 +287,36 @@ impl Heard {
             && early
             && admission.authentication.is_some()
         {
-            return violated(Violation::PacketBeforeConnack, admission.version);
+            return violated(Violation::PacketBeforeConnack, admission);
         }
         self
     }
 }
 
-fn refused(refusal: Refusal, client_id: &str, version: Version) -> Heard {
-    Heard::Refused { refusal, client_id: client_id.into(), connack: refusal.connack(version) }
+fn refused(
+    refusal: Refusal,
+    client_id: &str,
+    version: Version,
+    limits: PeerLimits,
+    directions: &Directions,
+) -> Heard {
+    let connack = refusal.connack(version, limits, directions);
+    Heard::Refused { refusal, client_id: client_id.into(), connack }
 }
 
-fn violated(violation: Violation, version: Version) -> Heard {
-    let connack = connack(violation.reason(), version);
+fn violated(violation: Violation, admission: &Admission) -> Heard {
+    let connack = violation_connack(violation, admission.version, admission.limits);
     Heard::Violated { violation, connack }
 }
 
 /// A CONNECT that cannot be read: told to whoever understands the answer.
 fn malformed(error: DecodeError, frame: Frame<'_>) -> Heard {
-    let version = Connect::refusal_version(frame, error);
-    let connack = version.map_or_else(Vec::new, |version| connack(error.reason(), version));
+    let told = |version| violation_connack(error.into(), version, limits_of(frame));
+    let connack = Connect::refusal_version(frame, error).map_or_else(Vec::new, told);
     Heard::Violated { violation: error.into(), connack }
 }
 
-fn connack(reason: ReasonCode, version: Version) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let connack = Connack { session_present: false, reason, properties: Properties::EMPTY };
-    encode(&Packet::Connack(connack), version, &mut bytes);
-    bytes
+/// What the client takes, as far as its CONNECT can be read.
+fn limits_of(connect: Frame<'_>) -> PeerLimits {
+    PeerLimits::of(Connect::readable_properties(connect))
 }

@@ -13,10 +13,14 @@ pub struct Limits {
     pub receive_maximum: u16,
     /// Highest Topic Alias a client may use.
     pub topic_alias_maximum: u16,
+    /// Highest Topic Alias the server sets towards a client that allows as many.
+    pub assigned_aliases_max: u16,
     /// Longest Keep Alive, seconds; a 5.0 client that asks for more or for none is told this.
     pub keep_alive_secs_max: u16,
     /// Levels of a topic name or filter.
-    pub topic_levels_max: u16,
+    pub topic_levels_max: u32,
+    /// Whether a payload whose Payload Format Indicator says UTF-8 is checked.
+    pub checks_payload_format: bool,
     /// Subscriptions of one session.
     pub subscriptions_max: u32,
     /// QoS 1 and 2 messages in flight towards one client.

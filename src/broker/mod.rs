@@ -11,7 +11,9 @@ mod authenticate;
 mod commons;
 mod depart;
 mod desk;
+mod directions;
 mod events;
+mod farewell;
 mod groups;
 mod identity;
 mod introduction;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 
 pub use admission::{Admission, Refusal};
 pub use commons::Commons;
+pub use directions::Directions;
 pub use events::{Departure, Event};
 pub use identity::{ConnectionId, Now, SessionId};
 pub use introduction::{Heard, Introduction, Reception};
@@ -61,8 +64,11 @@ use timers::Timers;
 pub enum Lost {
     /// The peer closed or reset it, or the network failed.
     ByPeer,
-    /// The server stops: DISCONNECT 0x8B.
+    /// The server serves nobody any more: DISCONNECT 0x8B, or 0x9C or 0x9D where the
+    /// [`Directions`] name another server.
     ServerShuttingDown,
+    /// Its incomplete packet found no room beside those of others: DISCONNECT 0x97.
+    PartialPacketsFull,
     /// An operator ended it: DISCONNECT 0x98.
     AdministrativeAction,
 }

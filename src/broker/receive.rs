@@ -140,6 +140,11 @@ impl Shard {
             .properties
             .message_expiry_interval()
             .map(|secs| self.now.ticks_ms + u64::from(secs) * 1000);
+        if self.limits.checks_payload_format
+            && !publish.properties.payload_format_agrees(publish.payload)
+        {
+            return self.refuse_payload(id, publish);
+        }
         let mut forwarded = Vec::new();
         let forwarded = publish.properties.forwardable(&mut forwarded);
         let Some(alias) = publish.properties.topic_alias() else {
@@ -149,10 +154,11 @@ impl Shard {
             return Ok(());
         };
         if publish.topic.is_empty() {
-            let topic = link.aliases.topic(alias)?.to_owned();
+            let topic = link.aliases.topic(alias)?;
             return self.publish_named(id, publish, &topic, forwarded, expires_ms);
         }
         link.aliases.set(alias, publish.topic)?;
+        self.desk.count_aliases(id)?;
         self.publish_named(id, publish, publish.topic, forwarded, expires_ms)
     }
 
@@ -165,7 +171,7 @@ impl Shard {
         expires_ms: Option<u64>,
     ) -> Result<(), Violation> {
         let name = TopicName::parse(topic).map_err(|_| Violation::TopicNameInvalid)?;
-        if name.levels() > usize::from(self.limits.topic_levels_max) {
+        if name.levels() > self.limits.topic_levels_max as usize {
             // `[MQTT3-3.3.5-2]`
             return Err(Violation::TopicNameInvalid);
         }
@@ -191,6 +197,23 @@ impl Shard {
             QoS::ExactlyOnce => self.desk.send(id.slot, &Packet::Pubrec(ack)),
         }
         Ok(())
+    }
+
+    /// A payload that is not what its Payload Format Indicator says: the message is not accepted
+    /// (section 3.3.2.3.2). With QoS 0 there is no other answer than DISCONNECT.
+    fn refuse_payload(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Result<(), Violation> {
+        let violation = Violation::PayloadFormatInvalid;
+        let ack = Acknowledge {
+            packet_id: publish.packet_id,
+            reason: violation.reason(),
+            properties: Properties::EMPTY,
+        };
+        let packet = match publish.qos {
+            QoS::AtMostOnce => return Err(violation),
+            QoS::AtLeastOnce => Packet::Puback(ack),
+            QoS::ExactlyOnce => Packet::Pubrec(ack),
+        };
+        self.desk.answer(id.slot, &violation.to_string(), &packet)
     }
 
     /// Ends the connection of a client that broke the standard `[MQTT-4.13.1-1]`.

@@ -19,13 +19,16 @@ impl Shard {
         subscribe: &Subscribe<'_>,
     ) -> Result<(), Violation> {
         let identifier = subscribe.properties.subscription_identifier();
+        self.desk.check_answer(id.slot, subscribe.requests().map(drop))?;
         let mut reasons = Vec::new();
+        let mut words = "";
         let mut wants_retained = Vec::new();
         let mut wants_recall = false;
         for request in subscribe.requests() {
             let (reason, retained) = self.subscribe_one(id, version, request, identifier)?;
             reasons.push(suback_byte(reason, version, request.options.qos));
             wants_recall |= request.filter.starts_with("$share/");
+            words = if words.is_empty() { refusal_words(reason) } else { words };
             if retained {
                 wants_retained.push(request);
             }
@@ -35,7 +38,7 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.desk.send(id.slot, &Packet::Suback(suback));
+        self.desk.answer(id.slot, words, &Packet::Suback(suback))?;
         if wants_recall {
             self.recall_from_absent(id.slot);
         }
@@ -67,7 +70,7 @@ impl Shard {
         if filter.share().is_some() && options.no_local {
             return Err(Violation::NoLocalOnShared);
         }
-        if filter.levels() > usize::from(self.limits.topic_levels_max) {
+        if filter.levels() > self.limits.topic_levels_max as usize {
             return Ok((ReasonCode::TopicFilterInvalid, false));
         }
         let subscriptions_max = self.limits.subscriptions_max as usize;
@@ -144,14 +147,17 @@ impl Shard {
         version: Version,
         unsubscribe: &Unsubscribe<'_>,
     ) -> Result<(), Violation> {
+        self.desk.check_answer(id.slot, unsubscribe.filters().map(drop))?;
         let session_id = self.session_id(id.slot);
         let mut reasons = Vec::new();
+        let mut words = "";
         for text in unsubscribe.filters() {
             let Ok(filter) = TopicFilter::parse(text) else {
                 if version != Version::V5 {
                     return Err(Violation::TopicFilterInvalid);
                 }
                 reasons.push(ReasonCode::TopicFilterInvalid.as_byte());
+                words = refusal_words(ReasonCode::TopicFilterInvalid);
                 continue;
             };
             let Some(session) = self.desk.roster.session_mut(id.slot) else {
@@ -173,8 +179,7 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.desk.send(id.slot, &Packet::Unsuback(unsuback));
-        Ok(())
+        self.desk.answer(id.slot, words, &Packet::Unsuback(unsuback))
     }
 }
 
@@ -184,6 +189,17 @@ const fn granted(qos: QoS) -> ReasonCode {
         QoS::AtMostOnce => ReasonCode::Success,
         QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
         QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+    }
+}
+
+/// The Reason String of an answer with this refusal in it; the first one is told.
+const fn refusal_words(reason: ReasonCode) -> &'static str {
+    if matches!(reason, ReasonCode::TopicFilterInvalid) {
+        "a topic filter is empty, has a misplaced wildcard, or has too many levels"
+    } else if matches!(reason, ReasonCode::QuotaExceeded) {
+        "this session has as many subscriptions as it may; unsubscribe from others first"
+    } else {
+        ""
     }
 }
 

@@ -116,6 +116,22 @@ impl<'a> Connect<'a> {
         }
     }
 
+    /// Bytes within which Protocol Name and Version stand: `MQIsdp` is the longer one.
+    pub const PROTOCOL_BYTES_MAX: usize = 9;
+
+    /// The properties of a CONNECT that cannot be read as a whole, as far as they can: what the
+    /// client takes for an answer.
+    #[must_use]
+    pub fn readable_properties(frame: Frame<'a>) -> Properties<'a> {
+        let mut reader = Reader::new(frame.body);
+        let read = |reader: &mut Reader<'a>| {
+            let (version, _) = protocol(reader)?;
+            let (_flags, _keep_alive_secs) = (reader.u8()?, reader.u16()?);
+            Properties::read(reader, version, Place::Connect)
+        };
+        read(&mut reader).unwrap_or_default()
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut body = Vec::new();
         let (name, level) = match self.version {
@@ -246,6 +262,16 @@ mod tests {
             let frame = Frame { first: 0x10, body, len: body.len() + 2 };
             assert_eq!(Connect::refusal_version(frame, error), expected, "{body:?}");
         }
+    }
+
+    #[test]
+    fn what_the_client_takes_is_read_though_the_rest_is_not() {
+        let limit = b"\x00\x04MQTT\x05\x03\x00\x3c\x05\x27\x00\x00\x00\x09\x00\x01c";
+        let frame = |body| Frame { first: 0x10, body, len: 0 };
+        assert!(Connect::decode(limit).is_err());
+        let properties = Connect::readable_properties(frame(limit));
+        assert_eq!(properties.maximum_packet_size(), Some(9));
+        assert!(Connect::readable_properties(frame(&limit[..12])).is_empty());
     }
 
     #[test]

@@ -45,6 +45,19 @@ impl<'a> Frame<'a> {
         Ok(body.map(|body| Self { first, body, len }))
     }
 
+    /// What has come of the first packet in `buffer`, to tell from it what can be told: of `body`
+    /// there may be a part or nothing.
+    #[must_use]
+    pub fn begun(buffer: &'a [u8]) -> Self {
+        let Some((&first, after)) = buffer.split_first() else {
+            return Self { first: 0, body: &[], len: 0 };
+        };
+        // The length ends with the first byte below 0x80.
+        let header = after.iter().take(4).position(|byte| *byte < 0x80).map_or(4, |at| at + 1);
+        let body = after.get(header..).unwrap_or_default();
+        Self { first, body, len: buffer.len() }
+    }
+
     /// The packet type, 0 to 15.
     #[must_use]
     pub const fn packet_type(&self) -> u8 {
@@ -80,6 +93,16 @@ mod tests {
             Err(DecodeError::PacketTooLarge { bytes: PACKET_BYTES_MAX, limit: 1000 })
         );
         assert_eq!(Frame::split(&announced, PACKET_BYTES_MAX), Ok(None));
+    }
+
+    #[test]
+    fn of_a_packet_that_is_not_whole_there_is_a_part() {
+        let bytes = [0x10, 0xff, 0xff, 0x7f, 0, 4, b'M'];
+        assert_eq!(Frame::begun(&bytes).body, [0, 4, b'M']);
+        for cut in 0..=4 {
+            assert!(Frame::begun(&bytes[..cut]).body.is_empty());
+        }
+        assert!(Frame::begun(&[0xff; 5]).body.is_empty());
     }
 
     #[test]

@@ -30,7 +30,9 @@ pub use frame::{Frame, PACKET_BYTES_MAX};
 pub use properties::{Properties, PropertiesBuf, Property, PropertyId};
 pub use publish::Publish;
 pub use reason::ReasonCode;
-pub use subscribe::{RetainHandling, Suback, Subscribe, SubscriptionOptions, SubscriptionRequest};
+pub use subscribe::{
+    RetainHandling, Suback, Subscribe, SubscriptionOptions, SubscriptionRequest, reasons_packet_len,
+};
 pub use unsubscribe::{Unsuback, Unsubscribe};
 pub use wire::STRING_BYTES_MAX;
 
@@ -119,6 +121,31 @@ pub enum Packet<'a> {
     Disconnect(Disconnect<'a>),
     /// Enhanced authentication (5.0 only).
     Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// The packet with other properties, where a server's answers have some; other packets stay
+    /// as they are.
+    #[must_use]
+    pub fn with_properties(&self, properties: Properties<'a>) -> Self {
+        match self {
+            Self::Connack(packet) => Self::Connack(Connack { properties, ..*packet }),
+            Self::Puback(packet) => Self::Puback(Acknowledge { properties, ..*packet }),
+            Self::Pubrec(packet) => Self::Pubrec(Acknowledge { properties, ..*packet }),
+            Self::Pubrel(packet) => Self::Pubrel(Acknowledge { properties, ..*packet }),
+            Self::Pubcomp(packet) => Self::Pubcomp(Acknowledge { properties, ..*packet }),
+            Self::Suback(packet) => Self::Suback(Suback { properties, ..*packet }),
+            Self::Unsuback(packet) => Self::Unsuback(Unsuback { properties, ..*packet }),
+            Self::Disconnect(packet) => Self::Disconnect(Disconnect { properties, ..*packet }),
+            Self::Auth(packet) => Self::Auth(Auth { properties, ..*packet }),
+            Self::Connect(_)
+            | Self::Publish(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::Pingreq
+            | Self::Pingresp => self.clone(),
+        }
+    }
 }
 
 /// Reads one packet. `version` is that of the connection; CONNECT tells its own.

@@ -314,6 +314,12 @@ impl<'a> Properties<'a> {
         maximum_qos MaximumQoS u8;
     }
 
+    /// Whether a payload is what the Payload Format Indicator says: well-formed UTF-8 where it is 1.
+    #[must_use]
+    pub fn payload_format_agrees(self, payload: &[u8]) -> bool {
+        self.payload_format_indicator() != Some(1) || std::str::from_utf8(payload).is_ok()
+    }
+
     /// Request Problem Information; absent = true.
     #[must_use]
     pub fn request_problem_information(self) -> Option<bool> {

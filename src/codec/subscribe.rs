@@ -1,7 +1,7 @@
 //! SUBSCRIBE and SUBACK.
 
 use super::properties::Place;
-use super::wire::{Reader, write_binary, write_varint};
+use super::wire::{Reader, varint_len, write_binary, write_varint};
 use super::{DecodeError, Properties, QoS, ReasonCode, Version};
 
 /// A SUBSCRIBE packet; the payload is checked and read by iterating.
@@ -155,6 +155,13 @@ impl SubscriptionOptions {
     }
 }
 
+/// Bytes of a SUBACK or UNSUBACK of 5.0 with so many Reason Codes and no properties.
+#[must_use]
+pub const fn reasons_packet_len(reasons: usize) -> usize {
+    let remaining = 2 + 1 + reasons;
+    1 + varint_len(remaining) + remaining
+}
+
 impl<'a> Suback<'a> {
     pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
@@ -198,6 +205,17 @@ mod tests {
             };
             let options = SubscriptionOptions::from_byte(byte);
             assert_eq!(options.map(SubscriptionOptions::as_byte), expected, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_an_answer_is_known_before_it_is_written() {
+        for reasons in [1, 124, 125, 16_380, 16_381, 100_000] {
+            let list = vec![0; reasons];
+            let suback = Suback { packet_id: 1, properties: Properties::EMPTY, reasons: &list };
+            let mut out = Vec::new();
+            suback.encode(Version::V5, &mut out);
+            assert_eq!(out.len(), reasons_packet_len(reasons));
         }
     }
 

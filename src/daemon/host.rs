@@ -158,5 +158,7 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
         connections_max: machine::connections_in_force(config.connections_max),
         connect_timeout_secs: config.connect_timeout_secs,
         connecting_max: config.connecting_max,
+        directions: config.directions.clone(),
+        draining: config.draining,
     }
 }

@@ -8,7 +8,7 @@
 use super::gate::Seat;
 use super::hall::Hall;
 use super::shared::Shared;
-use crate::broker::{ConnectionId, Now};
+use crate::broker::{ConnectionId, Lost, Now};
 use crate::transport::{Received, Sent, Stream};
 
 /// Bytes of one read. More would push the packets out of the processor's cache before they are
@@ -184,12 +184,21 @@ impl Hall {
         }
         let hopeless = self.sockets.at(slot).is_some_and(|socket| socket.choked && socket.broken);
         let fits = shared.partial.changed(before, after);
-        if !fits {
-            shared.partial.tell(id);
-        }
-        if hopeless || !fits {
+        if hopeless {
             self.lose(slot, shared, now);
+        } else if !fits {
+            self.end_partial(slot, shared, now);
         }
+    }
+
+    /// Ends a connection whose incomplete packet finds no room; what it holds is free at once.
+    pub(super) fn end_partial(&mut self, slot: u32, shared: &Shared, now: Now) {
+        let Some(socket) = self.sockets.at(slot) else { return };
+        let id = ConnectionId { slot, serial: socket.serial };
+        let partial = std::mem::take(&mut socket.partial);
+        shared.partial.changed(partial.len(), 0);
+        shared.partial.count_ended();
+        self.shard.lost(id, Lost::PartialPacketsFull, now);
     }
 
     /// Writes what waits for a connection, once.

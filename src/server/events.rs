@@ -53,6 +53,13 @@ fn tell_one(event: Event, shared: &Shared) {
             tracing::info!(target: "mqttd", client_id = %client_id,
                 username = username.as_deref(), "client proved anew who it is");
         }
+        Event::Disconnected { client_id, peer, departure: Departure::PartialPacketsFull } => {
+            if let Some(left_out) = shared.throttles.partial.admit() {
+                tracing::warn!(target: "mqttd", client_id = %client_id, %peer, left_out,
+                    reason = %DepartureWords(Departure::PartialPacketsFull),
+                    "client disconnected");
+            }
+        }
         Event::Disconnected { client_id, peer, departure } => {
             tracing::info!(target: "mqttd", client_id = %client_id, %peer,
                 reason = %DepartureWords(departure), "client disconnected");
@@ -103,7 +110,15 @@ impl fmt::Display for DepartureWords {
             Departure::AuthenticationFailed(denial) => denial.fmt(out),
             Departure::TakenOver => out.write_str("the same client identifier connected again"),
             Departure::AdministrativeAction => out.write_str("an operator ended it"),
+            Departure::PartialPacketsFull => out.write_str(
+                "its incomplete packet found no room: incomplete packets fill a quarter of the \
+                 memory budget ([limits] memory_bytes_max); a smaller packet_bytes_max helps \
+                 against clients that announce large packets and never finish them",
+            ),
             Departure::ServerShuttingDown => out.write_str("the server stops"),
+            Departure::UseAnotherServer | Departure::ServerMoved => {
+                out.write_str("sent to the server that [redirect] server_reference names")
+            }
         }
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::shared::Shared;
-use crate::broker::{Admission, Heard, Introduction, Limits, Methods, Reception, Refusal};
+use crate::broker::{
+    Admission, Directions, Heard, Introduction, Limits, Methods, Reception, Refusal,
+};
 use crate::codec::Connect;
 
 const BUFFER_BYTES: usize = 1024;
@@ -71,8 +73,15 @@ pub(super) async fn greet(
             }
             Heard::Goodbye => return Greeting::Closed,
         };
-        if going_on.is_err() {
-            return Greeting::Closed;
+        match going_on {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                shared.partial.count_ended();
+                let refusal = Refusal::PartialPacketsFull;
+                let (client_id, connack) = introduction.no_room(&incoming.bytes);
+                return Greeting::Refused { refusal, client_id, connack };
+            }
+            Err(_) => return Greeting::Closed,
         }
     }
 }
@@ -142,14 +151,18 @@ impl Reception for Desk<'_> {
         &self.shared.methods
     }
 
+    fn directions(&self) -> Arc<Directions> {
+        self.shared.commons.directions()
+    }
+
     fn client_id(&self) -> Box<str> {
         self.shared.chance.client_id()
     }
 
     fn admits(&self, connect: &Connect<'_>) -> Result<(), Refusal> {
         let live = self.shared.live();
-        if self.shared.is_stopping() {
-            return Err(Refusal::ServerShuttingDown);
+        if let Some(refusal) = self.shared.closed() {
+            return Err(refusal);
         }
         // Who names a method comes in by what it proves.
         let proves = connect.properties.authentication_method().is_some();

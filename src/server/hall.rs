@@ -45,8 +45,8 @@ pub(super) struct Hall {
     pub(super) bytes_sent: u64,
     /// Connections that are not read because they do not read.
     pub(super) choked: u64,
-    /// No more connections: the server stops.
-    closed: bool,
+    /// Why no more connections are let in, when it is so.
+    closed: Option<Refusal>,
     /// Kept for their buffers.
     pub(super) mail: Vec<Mail>,
     dirty: Vec<ConnectionId>,
@@ -88,7 +88,7 @@ impl Hall {
             alarm_ms: None,
             bytes_sent: 0,
             choked: 0,
-            closed: false,
+            closed: None,
             mail: Vec::new(),
             dirty: Vec::new(),
             closing: Vec::new(),
@@ -198,9 +198,15 @@ impl Hall {
         sooner || self.is_unfinished()
     }
 
-    /// Ends every connection with DISCONNECT 0x8B, and lets no other in.
-    pub(super) fn close(&mut self, now: Now) {
-        self.closed = true;
+    /// Lets others in again.
+    pub(super) const fn open(&mut self) {
+        self.closed = None;
+    }
+
+    /// Ends every connection with DISCONNECT 0x8B, or 0x9C or 0x9D where there is another server,
+    /// and lets no other in.
+    pub(super) fn close(&mut self, shared: &Shared, now: Now) {
+        self.closed = Some(shared.commons.directions().refusal());
         for id in self.shard.connections() {
             self.shard.lost(id, Lost::ServerShuttingDown, now);
         }
@@ -230,10 +236,10 @@ impl Hall {
     /// A new connection: into the shard, into `epoll`, and its first packets into the shard.
     fn admit(&mut self, arrival: Arrival, shared: &Shared, now: Now) {
         let Arrival { admission, stream, rest, seat } = arrival;
-        let version = admission.version;
+        let (version, limits) = (admission.version, admission.limits);
         let admitted = match self.closed {
-            true => Err(Refusal::ServerShuttingDown),
-            false => self.shard.admit(admission, now),
+            Some(refusal) => Err(refusal),
+            None => self.shard.admit(admission, now),
         };
         // A connection that was taken over has the slot of the new one.
         self.end_closing(shared);
@@ -241,7 +247,9 @@ impl Hall {
             Ok(id) => id,
             Err(refusal) => {
                 seat.count_refused();
-                return linger(shared, stream, refusal.connack(version), seat);
+                let directions = shared.commons.directions();
+                let connack = refusal.connack(version, limits, &directions);
+                return linger(shared, stream, connack, seat);
             }
         };
         let source = stream.as_raw_fd();
@@ -258,8 +266,7 @@ impl Hall {
             self.offer_held(id.slot, shared, now);
             let partial_bytes = self.sockets.at(id.slot).map_or(0, |socket| socket.partial_bytes());
             if !fits && partial_bytes > 0 {
-                shared.partial.tell(id);
-                self.lose(id.slot, shared, now);
+                self.end_partial(id.slot, shared, now);
             }
         }
     }

@@ -141,6 +141,10 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
             }
             return;
         }
+        // Each client comes this way while the server drains.
+        Refusal::UseAnotherServer | Refusal::ServerMoved => {
+            return count(&shared.counts.redirected);
+        }
         Refusal::TooManyConnections => {
             (&shared.counts.connections_max, &shared.throttles.connections_max)
         }
@@ -150,6 +154,9 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
         Refusal::ClientIdentifierNotValid
         | Refusal::ClientIdentifierTooLong
         | Refusal::WillTopicInvalid
+        | Refusal::WillPayloadFormatInvalid
+        | Refusal::ConnackTooLarge
+        | Refusal::PartialPacketsFull
         | Refusal::TooManySessions
         | Refusal::ServerShuttingDown
         | Refusal::UnsupportedProtocolVersion => {

@@ -142,12 +142,17 @@ impl Server {
     }
 
     /// Puts in force what can change while the server runs: `limits`, `anonymous`,
-    /// `connections_max` and `connect_timeout_secs`. The rest of `options` needs a restart.
-    /// Connections that are up stay.
+    /// `connections_max`, `connect_timeout_secs`, `directions` and `draining`. The rest of
+    /// `options` needs a restart. Connections that are up stay, unless the server drains.
     pub fn reconfigure(&self, options: &Options) {
         self.shared.commons.set_limits(options.limits.clone());
+        self.shared.commons.set_directions(options.directions.clone());
         self.shared.partial.set_limits(&options.limits);
+        let drained = self.shared.live().draining;
         self.shared.set_live(Live::of(options));
+        if options.draining || drained {
+            stop::drain(self, options.draining);
+        }
     }
 
     /// Whether every shard's thread has turned since the last call; wakes them all to prove it by
@@ -162,7 +167,8 @@ impl Server {
         all
     }
 
-    /// Stops: accepts nobody any more, tells 5.0 clients (DISCONNECT 0x8B), sends what the
+    /// Stops: accepts nobody any more, tells 5.0 clients (DISCONNECT 0x8B, or where else to go),
+    /// sends what the
     /// sockets take, and waits for the threads, all within `timeout`. `progress` is called now and
     /// then meanwhile. A second call does nothing.
     pub fn stop(&self, timeout: Duration, progress: impl FnMut()) {

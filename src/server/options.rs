@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::Anonymous;
-use crate::broker::{Limits, Methods};
+use crate::broker::{Directions, Limits, Methods};
 
 /// How a server is to run. [`super::Server::reconfigure`] says which of it can change later.
 #[derive(Clone, Debug)]
@@ -29,6 +29,11 @@ pub struct Options {
     /// Connections that have not sent their CONNECT yet; further ones wait in the kernel's
     /// backlog.
     pub connecting_max: usize,
+    /// Where clients are sent, and where answers to them go.
+    pub directions: Directions,
+    /// Whether nobody is served: those who are connected are sent away, and others refused. So a
+    /// server is emptied before it is taken out of service.
+    pub draining: bool,
 }
 
 /// Why a server could not start.

@@ -5,15 +5,13 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::throttle::Throttle;
-use crate::broker::{ConnectionId, Limits};
+use crate::broker::Limits;
 
 #[derive(Debug)]
 pub(super) struct Partial {
     bytes: AtomicUsize,
     bytes_max: AtomicUsize,
     ended: AtomicU64,
-    throttle: Throttle,
 }
 
 impl Partial {
@@ -22,7 +20,6 @@ impl Partial {
             bytes: AtomicUsize::new(0),
             bytes_max: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
-            throttle: Throttle::default(),
         };
         partial.set_limits(limits);
         partial
@@ -53,16 +50,9 @@ impl Partial {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Counts and logs that a connection is ended for want of room.
-    pub(super) fn tell(&self, id: ConnectionId) {
+    /// Counts that a connection is ended for want of room.
+    pub(super) fn count_ended(&self) {
         self.ended.fetch_add(1, Ordering::Relaxed);
-        if let Some(left_out) = self.throttle.admit() {
-            let slot = id.slot;
-            tracing::warn!(target: "mqttd", slot, left_out,
-                "a connection is ended: incomplete packets fill a quarter of the memory budget \
-                 ([limits] memory_bytes_max); a smaller packet_bytes_max helps against clients \
-                 that announce large packets and never finish them");
-        }
     }
 }
 

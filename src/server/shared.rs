@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::partial::Partial;
 use super::throttle::Throttle;
 use super::{Anonymous, Options};
-use crate::broker::{Commons, Methods, Stats};
+use crate::broker::{Commons, Methods, Refusal, Stats};
 
 /// Connections whose farewell is waited for at one time; others are closed without it.
 const LINGERING_MAX: usize = 1024;
@@ -44,6 +44,8 @@ pub(super) struct Live {
     pub(super) anonymous: Anonymous,
     pub(super) connections_max: u64,
     pub(super) connect_timeout_secs: u64,
+    /// Nobody is served any more: clients are sent to another server.
+    pub(super) draining: bool,
 }
 
 /// Why connections did not get beyond the lobby.
@@ -53,6 +55,7 @@ pub(super) struct Counts {
     pub(super) authentication: AtomicU64,
     pub(super) connections_max: AtomicU64,
     pub(super) other_refusal: AtomicU64,
+    pub(super) redirected: AtomicU64,
     pub(super) malformed: AtomicU64,
     pub(super) timeout: AtomicU64,
     pub(super) closed: AtomicU64,
@@ -69,6 +72,7 @@ pub(super) struct Throttles {
     pub(super) turned_away: Throttle,
     pub(super) accept: Throttle,
     pub(super) violation: Throttle,
+    pub(super) partial: Throttle,
     pub(super) dropping: Throttle,
 }
 
@@ -87,6 +91,7 @@ impl Live {
             anonymous: options.anonymous,
             connections_max: options.connections_max,
             connect_timeout_secs: options.connect_timeout_secs,
+            draining: options.draining,
         }
     }
 }
@@ -131,6 +136,12 @@ impl Shared {
         !self.stopping.swap(true, Ordering::AcqRel)
     }
 
+    /// Why nobody is let in, when it is so.
+    pub(super) fn closed(&self) -> Option<Refusal> {
+        let closed = self.is_stopping() || self.live().draining;
+        closed.then(|| self.commons.directions().refusal())
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -170,6 +181,7 @@ impl Shared {
         stats.set("lobby.refused.not_authorized", value(&counts.not_authorized));
         stats.set("lobby.refused.authentication", value(&counts.authentication));
         stats.set("lobby.refused.connections_max", value(&counts.connections_max));
+        stats.set("lobby.refused.redirected", value(&counts.redirected));
         stats.set("lobby.refused.other", value(&counts.other_refusal));
         stats.set("lobby.refused.malformed", value(&counts.malformed));
         stats.set("lobby.timeout", value(&counts.timeout));

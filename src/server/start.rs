@@ -36,6 +36,7 @@ pub(super) fn start(options: &Options, inherited: Inherited) -> Result<Server, S
     let seed = chance.seed().map_err(StartError::Chance)?;
     let shards = options.shards.clamp(1, usize::from(u16::MAX));
     let commons = Commons::new(shards, options.limits.clone(), seed);
+    commons.set_directions(options.directions.clone());
     let (cells, polls) = cells(&commons).map_err(StartError::Threads)?;
     let lobby = runtime().map_err(StartError::Threads)?;
     let handle = lobby.handle().clone();

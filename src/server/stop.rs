@@ -1,4 +1,5 @@
-//! Stopping, in order: no new connections, a farewell to the old ones, the end of the threads.
+//! Stopping, in order: no new connections, a farewell to the old ones, the end of the threads. And
+//! draining: the same without the end.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,12 +18,16 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
     let shared = &server.shared;
     shared.begin_stopping();
     let deadline = Clock::instant() + timeout;
-    close_gates(server, &mut threads);
+    // Where there is another server, clients that come back meanwhile are told of it.
+    let redirects = shared.commons.directions().server_reference.is_some();
+    if !redirects {
+        close_gates(server, &mut threads);
+    }
     progress();
     let mut errands = Errands::default();
     for number in 0..shared.cells.len() {
         if !shared.cells[number].is_broken() {
-            shared.visit(number, &mut errands, |hall, now| hall.close(now));
+            shared.visit(number, &mut errands, |hall, now| hall.close(shared, now));
         }
         errands.run(shared);
         progress();
@@ -30,6 +35,9 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
     while !shared.nobody_lingers() && left(deadline) > Duration::ZERO {
         threads.lobby.block_on(tokio_sleep(left(deadline).min(LOOK)));
         progress();
+    }
+    if redirects {
+        close_gates(server, &mut threads);
     }
     shared.end();
     loop {
@@ -43,6 +51,21 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
         }
     }
     threads.lobby.shutdown_timeout(left(deadline));
+}
+
+/// Sends all clients away, or lets them in again.
+pub(super) fn drain(server: &Server, draining: bool) {
+    let shared = &server.shared;
+    let mut errands = Errands::default();
+    for number in 0..shared.cells.len() {
+        if !shared.cells[number].is_broken() && !shared.is_stopping() {
+            shared.visit(number, &mut errands, |hall, now| match draining {
+                true => hall.close(shared, now),
+                false => hall.open(),
+            });
+        }
+        errands.run(shared);
+    }
 }
 
 /// Ends the tasks that accept and closes the sockets, so that the ports are free.

@@ -1,35 +1,42 @@
 //! Topic Aliases a client uses towards the server (section 3.3.2.3.4 of 5.0).
 //!
-//! They live as long as the network connection. The server sets none towards clients yet.
+//! They live as long as the network connection. What the server uses towards a client is in
+//! `assigned`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Violation;
 
-/// Alias → Topic Name, for one direction of one connection.
+/// Alias → Topic Name, as one client set them on one connection.
 #[derive(Debug, Default)]
 pub struct Aliases {
-    /// Index 0 is alias 1; grows only as far as the client goes.
-    topics: Vec<Option<Box<str>>>,
+    /// Holds what the client set, whatever the numbers: 65 535 cost no more than 1.
+    topics: BTreeMap<u16, Arc<str>>,
     maximum: u16,
+    bytes: usize,
 }
 
 impl Aliases {
     /// With the Topic Alias Maximum told to the peer.
     #[must_use]
     pub const fn new(maximum: u16) -> Self {
-        Self { topics: Vec::new(), maximum }
+        Self { topics: BTreeMap::new(), maximum, bytes: 0 }
     }
 
-    /// Sets an alias.
+    /// Sets an alias `[MQTT-3.3.2-12]`.
     ///
     /// # Errors
-    /// Above the maximum `[MQTT-3.3.2-9]`.
+    /// Above the maximum `[MQTT-3.3.2-9]` `[MQTT-3.2.2-17]` `[MQTT-3.2.2-18]`.
     pub fn set(&mut self, alias: u16, topic: &str) -> Result<(), Violation> {
-        let index = self.index(alias)?;
-        if self.topics.len() <= index {
-            self.topics.resize(index + 1, None);
+        self.check(alias)?;
+        let known = self.topics.get(&alias);
+        if known.is_some_and(|known| **known == *topic) {
+            return Ok(());
         }
-        if self.topics[index].as_deref() != Some(topic) {
-            self.topics[index] = Some(topic.into());
+        self.bytes += topic.len() + ALIAS_BYTES;
+        if let Some(replaced) = self.topics.insert(alias, topic.into()) {
+            self.bytes -= replaced.len() + ALIAS_BYTES;
         }
         Ok(())
     }
@@ -38,19 +45,28 @@ impl Aliases {
     ///
     /// # Errors
     /// Above the maximum, or never set.
-    pub fn topic(&self, alias: u16) -> Result<&str, Violation> {
-        let index = self.index(alias)?;
-        self.topics.get(index).and_then(Option::as_deref).ok_or(Violation::UnknownTopicAlias)
+    pub fn topic(&self, alias: u16) -> Result<Arc<str>, Violation> {
+        self.check(alias)?;
+        self.topics.get(&alias).cloned().ok_or(Violation::UnknownTopicAlias)
+    }
+
+    /// Memory it takes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// 1 to the maximum `[MQTT-3.3.2-12]`; with a maximum of 0 none `[MQTT-3.2.2-18]`.
-    fn index(&self, alias: u16) -> Result<usize, Violation> {
+    const fn check(&self, alias: u16) -> Result<(), Violation> {
         if alias == 0 || alias > self.maximum {
             return Err(Violation::TopicAliasAboveMaximum);
         }
-        Ok(usize::from(alias) - 1)
+        Ok(())
     }
 }
+
+/// Of one alias beside its topic: its place in the tree, and the head of an allocation.
+const ALIAS_BYTES: usize = 48;
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +78,7 @@ mod tests {
         assert_eq!(aliases.topic(1), Err(Violation::UnknownTopicAlias));
         aliases.set(1, "a").unwrap();
         aliases.set(1, "b").unwrap();
-        assert_eq!(aliases.topic(1), Ok("b"));
+        assert_eq!(aliases.topic(1).as_deref(), Ok("b"));
     }
 
     #[test]
@@ -70,5 +86,15 @@ mod tests {
         let mut aliases = Aliases::new(2);
         assert_eq!(aliases.set(0, "a"), Err(Violation::TopicAliasAboveMaximum));
         assert_eq!(aliases.set(3, "a"), Err(Violation::TopicAliasAboveMaximum));
+    }
+
+    #[test]
+    fn memory_is_counted_and_high_numbers_cost_no_more() {
+        let mut aliases = Aliases::new(u16::MAX);
+        aliases.set(u16::MAX, "abcd").unwrap();
+        assert_eq!(aliases.bytes(), ALIAS_BYTES + 4);
+        aliases.set(u16::MAX, "ab").unwrap();
+        aliases.set(u16::MAX, "ab").unwrap();
+        assert_eq!(aliases.bytes(), ALIAS_BYTES + 2);
     }
 }

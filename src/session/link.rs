@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Aliases, Authentication, Outbox};
+use super::{Aliases, AssignedAliases, Authentication, Outbox};
 use crate::codec::Version;
 
 /// What the client said it can take.
@@ -12,6 +12,8 @@ pub struct PeerLimits {
     pub receive_maximum: u16,
     /// Maximum Packet Size, bytes.
     pub packet_bytes_max: u32,
+    /// Topic Alias Maximum: the highest alias the server may set.
+    pub topic_alias_maximum: u16,
     /// Whether it wants Reason Strings and User Properties on anything but PUBLISH, CONNACK and
     /// DISCONNECT (Request Problem Information).
     pub problem_information: bool,
@@ -38,16 +40,27 @@ pub struct Link {
     pub received_ms: u64,
     /// Topic Aliases of the client, which are of this connection alone `[MQTT-3.3.2-7]`.
     pub aliases: Aliases,
+    /// Topic Aliases of the server, where the client allows them.
+    pub assigned: Option<Box<AssignedAliases>>,
     /// Bytes for the socket.
     pub outbox: Outbox,
     /// Packet Identifiers still to be sent again after a resume, last first.
     pub resend: Vec<u16>,
     /// Whether the connection stands in the tray of dirty ones.
     pub dirty: bool,
-    /// Outbox bytes counted in the memory budget.
+    /// What of [`Link::held_bytes`] is counted in the memory budget.
     pub counted_bytes: usize,
     /// Application Messages received.
     pub messages_in: u64,
     /// Application Messages sent.
     pub messages_out: u64,
+}
+
+impl Link {
+    /// Memory of its outbox and its Topic Aliases.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let assigned_bytes = self.assigned.as_ref().map_or(0, |assigned| assigned.bytes());
+        self.outbox.len() + self.aliases.bytes() + assigned_bytes
+    }
 }

@@ -13,7 +13,9 @@
 //! A session never sees another session, the routes, or the time other than as an argument.
 
 mod alias;
+mod assigned;
 mod authentication;
+mod fitted;
 mod identifiers;
 mod inbound;
 mod inflight;
@@ -28,9 +30,11 @@ mod violation;
 mod will;
 
 pub use alias::Aliases;
+pub use assigned::{AssignedAliases, Naming};
 pub use authentication::{
     Applicant, Authentication, Denial, Exchange, Grant, Method, Methods, Step,
 };
+pub use fitted::encode_fitted;
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
 pub use link::{Link, PeerLimits};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Content, Delivery, Identifiers, Link, Message, Parcel, Queue, Sent, Session, ShareId};
+use super::{
+    Content, Delivery, Identifiers, Link, Message, Naming, Parcel, Queue, Sent, Session, ShareId,
+};
 use crate::codec::{
     Acknowledge, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
     encode,
@@ -90,7 +92,7 @@ impl Session {
         let outcome = if self.can_send(terms.qos, bounds) {
             let kept = self.keeps(terms.qos, terms.share, bounds);
             let kept = kept.then(|| terms.delivery(parcel.message()));
-            self.send(parcel.content(), terms, kept, bounds.ticks_ms, spare)
+            self.send(parcel.content(), terms, kept, bounds, spare)
         } else {
             self.enqueue(parcel, terms, bounds)
         };
@@ -172,7 +174,7 @@ impl Session {
         content: &Content<'_>,
         terms: Terms<'_>,
         kept: Option<Delivery>,
-        ticks_ms: u64,
+        bounds: &Bounds,
         spare: &mut Vec<Vec<u8>>,
     ) -> Outcome {
         let Some(link) = &mut self.link else {
@@ -182,7 +184,7 @@ impl Session {
             QoS::AtMostOnce => 0,
             QoS::AtLeastOnce | QoS::ExactlyOnce => self.inflight.next_packet_id(),
         };
-        if !write(link, content, terms, (packet_id, false), ticks_ms, spare) {
+        if !write(link, content, terms, (packet_id, false), bounds, spare) {
             return Outcome::Dropped(DropReason::PacketTooLarge);
         }
         if terms.qos != QoS::AtMostOnce {
@@ -208,7 +210,7 @@ impl Session {
             let terms = Terms { qos, retain, share, identifiers: &identifiers };
             let shared = share.is_some().then(|| delivery.clone());
             let kept = self.keeps(qos, share, bounds).then_some(delivery);
-            match self.send(&message.content(), terms, kept, bounds.ticks_ms, spare) {
+            match self.send(&message.content(), terms, kept, bounds, spare) {
                 Outcome::Sent => refilled.sent[qos as usize] += 1,
                 Outcome::Queued | Outcome::Dropped(_) => match shared {
                     Some(delivery) => refilled.refused.push(delivery),
@@ -244,7 +246,7 @@ impl Session {
                     }
                     let content = delivery.message.content();
                     let again = (packet_id, true);
-                    if write(link, &content, delivery.terms(), again, bounds.ticks_ms, spare) {
+                    if write(link, &content, delivery.terms(), again, bounds, spare) {
                         refilled.sent[delivery.qos as usize] += 1;
                     } else {
                         // As if it had been delivered `[MQTT-3.1.2-25]`.
@@ -286,20 +288,55 @@ fn release_again(link: &mut Link, packet_id: u16, spare: &mut Vec<Vec<u8>>) {
     encode(&release, link.version, link.outbox.buffer(spare));
 }
 
-/// Encodes a PUBLISH into the outbox; `false` when the client takes no packet of that size.
+/// Puts a PUBLISH into the outbox; `false` when the client takes no packet of that size
+/// `[MQTT-3.1.2-24]`. Where the client allows Topic Aliases, the topic goes out by one.
 fn write(
     link: &mut Link,
     content: &Content<'_>,
     terms: Terms<'_>,
     (packet_id, dup): (u16, bool),
-    ticks_ms: u64,
+    bounds: &Bounds,
     spare: &mut Vec<Vec<u8>>,
 ) -> bool {
+    let named = |naming| Header { dup, packet_id, naming, ticks_ms: bounds.ticks_ms };
+    let Some(assigned) = &mut link.assigned else {
+        // `[MQTT-3.1.2-27]`
+        return write_named(link, content, terms, named(Naming::Topic), spare);
+    };
+    let naming = assigned.choose(content.topic, !bounds.memory_full);
+    if write_named(link, content, terms, named(naming), spare) {
+        if let (Naming::Set(alias), Some(assigned)) = (naming, &mut link.assigned) {
+            assigned.set(alias, content.topic);
+        }
+        return true;
+    }
+    // A packet that sets an alias is larger by it.
+    matches!(naming, Naming::Set(_))
+        && write_named(link, content, terms, named(Naming::Topic), spare)
+}
+
+/// What one sending of a message adds to it.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    dup: bool,
+    packet_id: u16,
+    naming: Naming,
+    ticks_ms: u64,
+}
+
+fn write_named(
+    link: &mut Link,
+    content: &Content<'_>,
+    terms: Terms<'_>,
+    header: Header,
+    spare: &mut Vec<Vec<u8>>,
+) -> bool {
+    let Header { dup, packet_id, naming, ticks_ms } = header;
     let publish = Publish {
         dup,
         qos: terms.qos,
         retain: terms.retain,
-        topic: content.topic,
+        topic: if matches!(naming, Naming::Alias(_)) { "" } else { content.topic },
         packet_id,
         properties: content.properties,
         payload: content.payload,
@@ -308,8 +345,9 @@ fn write(
     let identifiers = terms.identifiers.as_slice();
     let out = link.outbox.buffer(spare);
     let start = out.len();
-    if version == Version::V5 && (content.expires_ms.is_some() || !identifiers.is_empty()) {
-        let extra = extra_properties(content.expires_ms, identifiers, ticks_ms);
+    let adds = content.expires_ms.is_some() || !identifiers.is_empty() || naming != Naming::Topic;
+    if version == Version::V5 && adds {
+        let extra = extra_properties(naming, content.expires_ms, identifiers, ticks_ms);
         publish.encode_with(extra.as_properties(), version, out);
     } else {
         publish.encode(version, out);
@@ -323,10 +361,18 @@ fn write(
     fits
 }
 
-/// What the server adds for one receiver: the time left `[MQTT-3.3.2-6]`, and the identifiers of
-/// the subscriptions that matched `[MQTT-3.3.4-3]`.
-fn extra_properties(expires_ms: Option<u64>, identifiers: &[u32], ticks_ms: u64) -> PropertiesBuf {
+/// What the server adds for one receiver: a Topic Alias, the time left `[MQTT-3.3.2-6]`, and the
+/// identifiers of the subscriptions that matched `[MQTT-3.3.4-3]`.
+fn extra_properties(
+    naming: Naming,
+    expires_ms: Option<u64>,
+    identifiers: &[u32],
+    ticks_ms: u64,
+) -> PropertiesBuf {
     let mut extra = PropertiesBuf::default();
+    if let Naming::Set(alias) | Naming::Alias(alias) = naming {
+        extra.push(Property::TopicAlias(alias));
+    }
     if let Some(at) = expires_ms {
         let left_secs = at.saturating_sub(ticks_ms).div_ceil(1000);
         let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX);

@@ -53,11 +53,26 @@ pub enum Violation {
     #[error("No Local on a shared subscription")]
     NoLocalOnShared,
     /// An acknowledgement that answers nothing in the state its packet identifier is in.
-    #[error("an acknowledgement of the wrong kind")]
+    #[error("an acknowledgement of another QoS than the message it answers")]
     UnexpectedAcknowledgement,
     /// DISCONNECT raises Session Expiry Interval from 0 `[MQTT-3.1.2-23]`.
     #[error("a session expiry set at DISCONNECT where CONNECT had none")]
     SessionExpiryFromZero,
+    /// The client's Maximum Packet Size has no room for the answer to its own request
+    /// `[MQTT-3.1.2-24]`.
+    #[error("the answer of {bytes} bytes is above the client's Maximum Packet Size of {limit}")]
+    AnswerTooLarge {
+        /// Size of the answer.
+        bytes: u32,
+        /// The client's Maximum Packet Size.
+        limit: u32,
+    },
+    /// The client's Topic Aliases find no room in the memory budget.
+    #[error("no memory for more topic aliases; use fewer, or shorter topics")]
+    TopicAliasesFull,
+    /// Payload Format Indicator 1 with a payload that is not UTF-8, in a PUBLISH with QoS 0.
+    #[error("the payload is not the UTF-8 that its Payload Format Indicator says")]
+    PayloadFormatInvalid,
     /// Nothing came for one and a half times the Keep Alive `[MQTT-3.1.2-22]`.
     #[error("nothing received for one and a half times the keep alive")]
     KeepAliveTimeout,
@@ -91,6 +106,9 @@ impl Violation {
             Self::TopicNameInvalid => ReasonCode::TopicNameInvalid,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicFilterInvalid => ReasonCode::TopicFilterInvalid,
+            Self::AnswerTooLarge { .. } => ReasonCode::PacketTooLarge,
+            Self::TopicAliasesFull => ReasonCode::QuotaExceeded,
+            Self::PayloadFormatInvalid => ReasonCode::PayloadFormatInvalid,
             Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
         }
     }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqttd::broker::{
-    Applicant, Denial, Exchange, Grant, Heard, Introduction, Limits, Method, Methods, Reception,
-    Refusal, Step,
+    Applicant, Denial, Directions, Exchange, Grant, Heard, Introduction, Limits, Method, Methods,
+    Reception, Refusal, Step,
 };
 use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX, Packet, ReasonCode, Version, decode};
 use mqttd::session::Violation;
@@ -53,6 +53,10 @@ impl Reception for Desk {
 
     fn methods(&self) -> &Methods {
         &self.0
+    }
+
+    fn directions(&self) -> Arc<Directions> {
+        Arc::default()
     }
 
     fn client_id(&self) -> Box<str> {

@@ -58,7 +58,7 @@ fn a_packet_above_the_clients_maximum_is_not_sent() {
 #[test]
 fn a_reason_string_that_does_not_fit_is_left_out() {
     both(|broker| {
-        let client = connect_with(broker, "a", Property::MaximumPacketSize(10));
+        let client = connect_with(broker, "a", Property::MaximumPacketSize(20));
         broker.send_bytes(client, b"\x00\x00");
         broker.hear(client, |packet| {
             let Packet::Disconnect(disconnect) = packet else { panic!("{packet:?}") };

@@ -6,6 +6,7 @@
 
 mod kit;
 
+mod alias;
 mod authenticate;
 mod before_5;
 mod connect;
@@ -17,11 +18,14 @@ mod limits;
 mod properties;
 mod property_table;
 mod publish;
+mod reasons;
+mod redirect;
 mod retained;
 mod session;
 mod shared;
 mod shared_choice;
 mod shared_redelivery;
+mod sizes;
 mod subscribe;
 mod takeover;
 mod text;

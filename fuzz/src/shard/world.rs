@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use mqttd::broker::{
-    Admission, Closing, Commons, ConnectionId, Letter, Limits, Lost, Now, Shard, SharedChoice,
+    Admission, Closing, Commons, ConnectionId, Directions, Letter, Limits, Lost, Now, Shard,
+    SharedChoice,
 };
 use mqttd::codec::{Frame, Packet, QoS, Version, decode, encode};
 use mqttd::daemon::config::Loaded;
+use mqttd::session::PeerLimits;
 
 use super::super::tape::Tape;
 use super::hearing::{Answer, Hearing};
@@ -61,6 +63,7 @@ fn limits(tight: bool, shared_choice: SharedChoice) -> Limits {
     limits.packet_bytes_max = pick(8192, 400);
     limits.receive_maximum = if tight { 2 } else { 8 };
     limits.topic_alias_maximum = if tight { 1 } else { 8 };
+    limits.assigned_aliases_max = if tight { 2 } else { 8 };
     limits.keep_alive_secs_max = if tight { 5 } else { u16::MAX };
     limits.topic_levels_max = if tight { 2 } else { 8 };
     limits.subscriptions_max = pick(10, 2);
@@ -201,7 +204,9 @@ impl World {
             Ok(())
         });
         if let Err(refusal) = admitted {
-            return self.refuse(number, &refusal.connack(connect.version));
+            let takes = PeerLimits::of(connect.properties);
+            let connack = refusal.connack(connect.version, takes, &Directions::default());
+            return self.refuse(number, &connack);
         }
         self.connections[number].to_broker.drain(..frame.len);
         self.carry();

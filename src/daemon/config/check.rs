@@ -22,6 +22,10 @@ pub(super) fn errors(loaded: &Loaded) -> Vec<ConfigError> {
             errors.extend(at(loaded, "listener.tcp.address", what, "the one covers the other"));
         }
     }
+    if loaded.config.draining && loaded.config.directions.server_reference.is_none() {
+        let what = "there is no other server to send clients to".to_owned();
+        errors.extend(at(loaded, "redirect.when", what, "set redirect.server_reference too"));
+    }
     errors
 }
 
@@ -31,12 +35,14 @@ pub fn warnings(loaded: &Loaded, place: &Place) -> Vec<String> {
     let mut warnings = Vec::new();
     let config = &loaded.config;
     let limits = &config.limits;
-    if u64::from(limits.packet_bytes_max) > limits.memory_bytes_max {
+    if u64::from(limits.packet_bytes_max) > limits.memory_bytes_max / 4 {
         warnings.extend(at(
             loaded,
             "limits.packet_bytes_max",
-            "one packet of this size exceeds limits.memory_bytes_max".to_owned(),
-            "it will be dropped",
+            "a packet of this size cannot come in: incomplete packets may hold a quarter of \
+             limits.memory_bytes_max"
+                .to_owned(),
+            "raise limits.memory_bytes_max to four times this",
         ));
     }
     if limits.queue_bytes_max > limits.memory_bytes_max {

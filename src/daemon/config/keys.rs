@@ -5,7 +5,11 @@
 
 use super::schema::{Applies, Key, Section};
 use super::value::{Kind, Value};
-use super::{Anonymous, LogFormat, LogLevel, LogTarget, SharedChoice};
+use super::{
+    Anonymous, LogFormat, LogLevel, LogTarget, PayloadFormat, RedirectReason, RedirectWhen,
+    SharedChoice,
+};
+use crate::codec::PACKET_BYTES_MAX;
 
 const OPEN: u64 = u32::MAX as u64;
 
@@ -21,6 +25,10 @@ pub(super) static SECTIONS: &[Section] = &[
         doc: "Bounds of one session: what the broker keeps for one client.",
     },
     Section { path: "broker", doc: "How the broker does what the standard leaves open." },
+    Section {
+        path: "redirect",
+        doc: "Another server for the clients of this one, while this one stops or is taken out of service. MQTT 5.0 clients are told its name when they are disconnected or refused; older ones are only disconnected, or refused as unavailable.",
+    },
     Section { path: "log", doc: "What is logged, how, and where to." },
     Section { path: "server", doc: "The process." },
 ];
@@ -48,10 +56,10 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         path: "limits.packet_bytes_max",
-        kind: Kind::Bytes(1 << 10, 256 << 20),
+        kind: Kind::Bytes(1 << 10, PACKET_BYTES_MAX as u64),
         default: "\"16MiB\"",
         applies: Applies::OnReload,
-        doc: "Largest MQTT packet accepted; a client that sends a larger one is disconnected. Enough for pictures and firmware; one packet must fit into memory as a whole. 256 MiB is the largest the standard knows.",
+        doc: "Largest MQTT packet accepted; a client that sends a larger one is disconnected. Enough for pictures and firmware; one packet must fit into memory as a whole. 268435460 bytes, a little more than 256 MiB, is the largest packet that the standard knows; while it comes in it needs a memory_bytes_max of four times as much.",
         put: |config, value| config.limits.packet_bytes_max = value.number(),
     },
     Key {
@@ -71,6 +79,14 @@ pub(super) static KEYS: &[Key] = &[
         put: |config, value| config.limits.topic_alias_maximum = value.number(),
     },
     Key {
+        path: "limits.assigned_aliases_max",
+        kind: Kind::Number(0, 65_535),
+        default: "64",
+        applies: Applies::OnReload,
+        doc: "Topic aliases that the broker uses towards one MQTT 5.0 client that allows them: a topic that goes to this client again is sent as two bytes. Each holds one topic name in memory, once for each client. 0: none.",
+        put: |config, value| config.limits.assigned_aliases_max = value.number(),
+    },
+    Key {
         path: "limits.keep_alive_secs_max",
         kind: Kind::Number(10, 65_535),
         default: "65535",
@@ -80,11 +96,22 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         path: "limits.topic_levels_max",
-        kind: Kind::Number(1, 65_535),
+        kind: Kind::Number(1, 65_536),
         default: "128",
         applies: Applies::OnReload,
-        doc: "Levels of a topic name or filter (the parts between slashes). Nobody needs as many; a limit keeps the cost of one lookup in bounds.",
+        doc: "Levels of a topic name or filter (the parts between slashes). Nobody needs as many; a limit keeps the cost of one lookup in bounds. 65536 is as many as the longest topic has.",
         put: |config, value| config.limits.topic_levels_max = value.number(),
+    },
+    Key {
+        path: "limits.payload_format",
+        kind: Kind::Word(PayloadFormat::WORDS),
+        default: "\"unchecked\"",
+        applies: Applies::OnReload,
+        doc: "Whether messages whose MQTT 5.0 publisher says that the payload is text (Payload Format Indicator 1) are checked for it. \"checked\": a message whose payload is not UTF-8 is refused (reason code 0x99; with QoS 0 the client is disconnected). \"unchecked\": it is passed on as it is; looking at each payload costs time.",
+        put: |config, value| {
+            config.limits.checks_payload_format =
+                PayloadFormat::of(value) == PayloadFormat::Checked;
+        },
     },
     Key {
         path: "limits.subscriptions_max",
@@ -195,6 +222,40 @@ pub(super) static KEYS: &[Key] = &[
         applies: Applies::OnReload,
         doc: "Which member of a Shared Subscription ($share/NAME/FILTER) gets a message, among those that are connected. \"least_backlog\": the one with the fewest messages queued and in flight, in turn where several have as few, so that a slow worker gets less. \"round_robin\": each in turn, whatever waits for it. \"sticky\": the same as before while it is connected, so that the others stand by. \"hash_publisher\": by the client identifier of the publisher, so that one member sees a publisher's messages in order as long as the members stay the same. While no member is connected, one whose session is kept holds the message.",
         put: |config, value| config.limits.shared_choice = SharedChoice::of(value).into(),
+    },
+    Key {
+        path: "session.response_information",
+        kind: Kind::OptionalText(1024),
+        default: "\"\"",
+        applies: Applies::OnReload,
+        doc: "Response Information for MQTT 5.0 clients that request it when they connect: as a rule the beginning of the topics on which they get answers, such as \"answers/{client_id}/\". {client_id} stands for the client identifier; a client whose identifier contains + or # then gets none.",
+        put: |config, value| config.directions.response_information = value.optional_text(),
+    },
+    Key {
+        path: "redirect.server_reference",
+        kind: Kind::OptionalText(1024),
+        default: "\"\"",
+        applies: Applies::OnReload,
+        doc: "The other server, as a name or an address, with a port where it is not the usual one: \"mqtt2.example.org\", \"192.0.2.7:1884\", \"[2001:db8::7]:1884\"; several with a space between. Clients are told it as it stands here. Not set: clients are told that this server shuts down.",
+        put: |config, value| config.directions.server_reference = value.optional_text(),
+    },
+    Key {
+        path: "redirect.when",
+        kind: Kind::Word(RedirectWhen::WORDS),
+        default: "\"stopping\"",
+        applies: Applies::OnReload,
+        doc: "\"stopping\": clients are sent to the other server when this one stops. \"now\": this one serves nobody any more; all clients are sent away at once, and so are those that come, until this is \"stopping\" again.",
+        put: |config, value| config.draining = RedirectWhen::of(value) == RedirectWhen::Now,
+    },
+    Key {
+        path: "redirect.reason",
+        kind: Kind::Word(RedirectReason::WORDS),
+        default: "\"use_another_server\"",
+        applies: Applies::OnReload,
+        doc: "\"use_another_server\": clients are to use the other server for now (0x9C). \"server_moved\": they are to use it from now on (0x9D).",
+        put: |config, value| {
+            config.directions.moved = RedirectReason::of(value) == RedirectReason::ServerMoved;
+        },
     },
     Key {
         path: "log.level",

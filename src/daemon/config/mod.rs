@@ -28,9 +28,12 @@ pub use file::load;
 pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
-pub use words::{Anonymous, LogFormat, LogLevel, LogTarget, SharedChoice};
+pub use words::{
+    Anonymous, LogFormat, LogLevel, LogTarget, PayloadFormat, RedirectReason, RedirectWhen,
+    SharedChoice,
+};
 
-use crate::broker::{self, Limits};
+use crate::broker::{self, Directions, Limits};
 
 /// A complete, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,10 @@ pub struct Config {
     pub connecting_max: usize,
     /// Seconds from the connection to the complete CONNECT.
     pub connect_timeout_secs: u64,
+    /// Where clients are sent, and where answers to them go.
+    pub directions: Directions,
+    /// Whether nobody is served any more.
+    pub draining: bool,
     /// The log.
     pub log: LogConfig,
     /// Shards; 0 = as many as processors.
@@ -188,8 +195,10 @@ impl Config {
                 packet_bytes_max: 0,
                 receive_maximum: 0,
                 topic_alias_maximum: 0,
+                assigned_aliases_max: 0,
                 keep_alive_secs_max: 0,
                 topic_levels_max: 0,
+                checks_payload_format: false,
                 subscriptions_max: 0,
                 inflight_max: 0,
                 queue_messages_max: 0,
@@ -204,6 +213,8 @@ impl Config {
             connections_max: 0,
             connecting_max: 0,
             connect_timeout_secs: 0,
+            directions: Directions::default(),
+            draining: false,
             log: LogConfig {
                 level: LogLevel::Info,
                 format: LogFormat::Human,

@@ -246,7 +246,7 @@ fn what_looks_wrong_is_warned_of() {
     let loaded = load(&home.place).unwrap();
     let warnings = warnings(&loaded, &home.place).join("\n");
     for part in [
-        "limits.packet_bytes_max: one packet of this size exceeds",
+        "limits.packet_bytes_max: a packet of this size cannot come in",
         "limits.connections_max: the limit of open files allows",
         "there is no directory /nowhere",
         "there is no user \"nobody-at-all\"",

@@ -23,6 +23,8 @@ pub enum Kind {
     Addresses,
     /// A text that is not empty.
     Text,
+    /// A text of so many bytes at most; `""` stands for none.
+    OptionalText(usize),
 }
 
 /// A value that fits its [`Kind`].
@@ -38,7 +40,7 @@ pub enum Value {
     Word(&'static str),
     /// Of [`Kind::Addresses`].
     Addresses(Vec<SocketAddr>),
-    /// Of [`Kind::Text`].
+    /// Of [`Kind::Text`] and [`Kind::OptionalText`].
     Text(String),
 }
 
@@ -85,11 +87,19 @@ impl Kind {
                 })
             }
             (Self::Addresses, DeValue::Array(list)) => self.addresses(list.iter()),
-            (Self::Text, DeValue::String(text)) if text.contains(char::is_control) => {
+            (Self::Text | Self::OptionalText(_), DeValue::String(text))
+                if text.contains(char::is_control) =>
+            {
                 Err(self.unfit("the text contains control characters".to_owned()))
             }
             (Self::Text, DeValue::String(text)) if !text.is_empty() => {
                 Ok(Value::Text(text.clone().into_owned()))
+            }
+            (Self::OptionalText(most), DeValue::String(text)) if text.len() <= most => {
+                Ok(Value::Text(text.clone().into_owned()))
+            }
+            (Self::OptionalText(_), DeValue::String(_)) => {
+                Err(self.unfit("the text is too long".to_owned()))
             }
             (Self::Text, DeValue::String(_)) => Err(self.unfit("the text is empty".to_owned())),
             (_, other) => Err(self.unfit(format!("found {}", article(other.type_str())))),
@@ -158,11 +168,20 @@ impl fmt::Display for Kind {
                 write!(f, "a list of addresses such as [\"0.0.0.0:1883\", \"[::]:1883\"]")
             }
             Self::Text => write!(f, "a text in quotes"),
+            Self::OptionalText(most) => {
+                write!(f, "a text in quotes of {most} bytes at most, \"\" for none")
+            }
         }
     }
 }
 
 impl Value {
+    /// The text of a key that may have none.
+    pub(super) fn optional_text(&self) -> Option<Box<str>> {
+        let Self::Text(text) = self else { return None };
+        (!text.is_empty()).then(|| text.as_str().into())
+    }
+
     /// The number, or the most that the type holds; 0 for a value without number.
     pub(super) fn number<T: TryFrom<u64> + Bounded>(&self) -> T {
         let (Self::Number(number) | Self::Bytes(number)) = self else {
@@ -275,6 +294,8 @@ mod tests {
         }
         let text = Value::Text("a \"b\" \\ c".to_owned());
         assert_eq!(read(Kind::Text, &text.to_string()), Ok(text));
+        let none = Value::Text(String::new());
+        assert_eq!(read(Kind::OptionalText(3), &none.to_string()), Ok(none));
     }
 
     #[test]
@@ -299,6 +320,7 @@ mod tests {
             (Kind::Addresses, "[\"[::]:1\", \"[::]:1\"]", "listed twice", "a list"),
             (Kind::Addresses, "[1]", "found an integer in the list", "a list"),
             (Kind::Text, "\"\"", "the text is empty", "a text in quotes"),
+            (Kind::OptionalText(3), "\"abcd\"", "too long", "of 3 bytes at most"),
             (Kind::Bytes(1, 1024), "\"1MiB\"", "out of range", "from 1B to 1KiB"),
         ] {
             let unfit = read(kind, text).unwrap_err();

@@ -77,6 +77,36 @@ impl From<SharedChoice> for broker::SharedChoice {
 }
 
 words! {
+    /// Whether a payload is looked at.
+    PayloadFormat {
+        /// No.
+        Unchecked = "unchecked",
+        /// It must be UTF-8 where its sender says so.
+        Checked = "checked",
+    }
+}
+
+words! {
+    /// When clients are sent to another server.
+    RedirectWhen {
+        /// When this one stops.
+        Stopping = "stopping",
+        /// As long as this is set.
+        Now = "now",
+    }
+}
+
+words! {
+    /// What clients are told of another server.
+    RedirectReason {
+        /// To use it for now.
+        UseAnotherServer = "use_another_server",
+        /// To use it from now on.
+        ServerMoved = "server_moved",
+    }
+}
+
+words! {
     /// How important an event is.
     LogLevel {
         /// Something failed.

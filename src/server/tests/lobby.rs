@@ -97,9 +97,14 @@ fn what_is_not_mqtt_is_closed_at_once() {
 #[test]
 fn a_connect_above_the_limit_is_refused_before_it_has_come() {
     let running = Running::new(1);
+    // Its version decides whether it is told: 0x95.
     let mut peer = Peer::socket(running.address());
-    peer.send(&[0x10, 0xff, 0xff, 0xff, 0x7f]);
+    peer.send(b"\x10\xff\xff\xff\x7f\x00\x04MQTT\x05\x02\x00");
+    assert_eq!(peer.receive().body[1], 0x95);
     peer.expect_end();
+    let mut older = Peer::socket(running.address());
+    older.send(b"\x10\xff\xff\xff\x7f\x00\x04MQTT\x04\x02\x00");
+    older.expect_end();
 }
 
 #[test]

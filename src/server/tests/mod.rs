@@ -6,21 +6,24 @@ mod authenticate;
 mod lobby;
 mod operate;
 mod peer;
+mod redirect;
 mod traffic;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Anonymous, Inherited, Options, Server};
-use crate::broker::{Limits, Methods, SharedChoice};
+use crate::broker::{Directions, Limits, Methods, SharedChoice};
 
 pub(super) fn limits() -> Limits {
     Limits {
         packet_bytes_max: 2 << 20,
         receive_maximum: 1000,
         topic_alias_maximum: 10,
+        assigned_aliases_max: 10,
         keep_alive_secs_max: u16::MAX,
         topic_levels_max: 128,
+        checks_payload_format: false,
         subscriptions_max: 1000,
         inflight_max: 1000,
         queue_messages_max: 1000,
@@ -44,6 +47,8 @@ fn options(shards: usize) -> Options {
         connections_max: 10_000,
         connect_timeout_secs: 30,
         connecting_max: 1000,
+        directions: Directions::default(),
+        draining: false,
     }
 }
 

@@ -61,7 +61,7 @@ fn a_refusal_has_no_session_present() {
                     broker.expect_bytes(client, &[0x20, 2, 0, 1]);
                 } else {
                     // Whoever knows a level above 5 knows the CONNACK of 5.0.
-                    broker.expect_bytes(client, &[0x20, 3, 0, 0x84, 0]);
+                    broker.expect_connack_of_5(client, 0x84);
                 }
                 broker.expect_closed(client);
             }

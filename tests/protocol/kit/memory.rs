@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqttd::broker::{
-    Admission, Closing, Commons, ConnectionId, Heard, Introduction, Limits, Lost, Methods, Now,
-    Reception, Refusal, Shard,
+    Admission, Closing, Commons, ConnectionId, Directions, Heard, Introduction, Limits, Lost,
+    Methods, Now, Reception, Refusal, Shard,
 };
 use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
 
@@ -44,6 +44,7 @@ struct Desk {
     commons: Arc<Commons>,
     methods: Methods,
     assigned: Cell<u32>,
+    draining: bool,
 }
 
 impl Reception for Desk {
@@ -60,8 +61,12 @@ impl Reception for Desk {
         format!("assigned-{}", self.assigned.get()).into()
     }
 
+    fn directions(&self) -> Arc<Directions> {
+        self.commons.directions()
+    }
+
     fn admits(&self, _: &Connect<'_>) -> Result<(), Refusal> {
-        Ok(())
+        if self.draining { Err(self.commons.directions().refusal()) } else { Ok(()) }
     }
 }
 
@@ -71,7 +76,12 @@ impl Memory {
         let methods = methods.clone();
         Self {
             shards: (0..shards).map(|number| Shard::new(number, Arc::clone(&commons))).collect(),
-            desk: Desk { commons: Arc::clone(&commons), methods, assigned: Cell::new(0) },
+            desk: Desk {
+                commons: Arc::clone(&commons),
+                methods,
+                assigned: Cell::new(0),
+                draining: false,
+            },
             commons,
             connections: Vec::new(),
             now: Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 },
@@ -88,9 +98,11 @@ impl Memory {
                 Heard::More => return,
                 Heard::Challenge(bytes) => connection.to_client.extend(bytes),
                 Heard::Admitted(admission) => {
-                    let version = admission.version;
+                    let (version, limits) = (admission.version, admission.limits);
                     if let Err(refusal) = self.admit(number, *admission) {
-                        return self.refuse(number, refusal.connack(version));
+                        let directions = self.commons.directions();
+                        let connack = refusal.connack(version, limits, &directions);
+                        return self.refuse(number, connack);
                     }
                     self.carry();
                     return self.feed(number);
@@ -219,6 +231,23 @@ impl Wire for Memory {
             self.shards[shard].lost(id, Lost::ByPeer, self.now);
             self.carry();
         }
+    }
+
+    fn kick(&mut self, client_id: &str) {
+        let home = self.commons.home(client_id);
+        assert!(self.shards[home].kick(client_id, self.now), "{client_id} is connected");
+        self.carry();
+    }
+
+    fn direct(&mut self, directions: &Directions, draining: bool) {
+        self.commons.set_directions(directions.clone());
+        self.desk.draining = draining;
+        for shard in self.shards.iter_mut().filter(|_| draining) {
+            for id in shard.connections() {
+                shard.lost(id, Lost::ServerShuttingDown, self.now);
+            }
+        }
+        self.carry();
     }
 
     fn pass(&mut self, ms: u64) {

@@ -5,7 +5,7 @@ pub(crate) mod packets;
 mod memory;
 mod socket;
 
-use mqttd::broker::{Limits, Methods, SharedChoice};
+use mqttd::broker::{Directions, Limits, Methods, SharedChoice};
 use mqttd::codec::{
     Connack, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS,
     ReasonCode, Suback, Version, decode, encode,
@@ -25,6 +25,10 @@ trait Wire {
     fn receive(&mut self, connection: usize) -> Option<Vec<u8>>;
     /// Ends a connection as a broken network does; the broker knows of it when this returns.
     fn cut(&mut self, connection: usize);
+    /// An operator ends a client's connection.
+    fn kick(&mut self, client_id: &str);
+    /// Puts directions in force, and sends everybody away or lets them in.
+    fn direct(&mut self, directions: &Directions, draining: bool);
     /// Lets time pass.
     fn pass(&mut self, ms: u64);
 }
@@ -86,8 +90,10 @@ pub(crate) fn limits() -> Limits {
         packet_bytes_max: 1 << 20,
         receive_maximum: 100,
         topic_alias_maximum: 10,
+        assigned_aliases_max: 10,
         keep_alive_secs_max: u16::MAX,
         topic_levels_max: 128,
+        checks_payload_format: false,
         subscriptions_max: 1000,
         inflight_max: 100,
         queue_messages_max: 1000,
@@ -175,6 +181,15 @@ impl Broker {
         assert_eq!(bytes.as_deref(), Some(expected), "{client:?}");
     }
 
+    /// The next packet must be a CONNACK as 5.0 writes it, with this Reason Code.
+    pub(crate) fn expect_connack_of_5(&mut self, client: Client, reason: u8) {
+        let bytes = self.wire.receive(client.connection).expect("a CONNACK");
+        let frame = Frame::split(&bytes, PACKET_BYTES_MAX).ok().flatten().expect("a whole packet");
+        let connack = decode(frame, Version::V5);
+        let Ok(Packet::Connack(connack)) = connack else { panic!("{bytes:x?}") };
+        assert_eq!((connack.reason.as_byte(), connack.session_present), (reason, false));
+    }
+
     /// The next packet must be this PUBLISH but for its Packet Identifier, which is returned.
     pub(crate) fn expect_publish(&mut self, client: Client, expected: &Publish<'_>) -> u16 {
         self.hear(client, |packet| {
@@ -233,9 +248,30 @@ impl Broker {
         self.expect_suback(client, 78, &[qos.as_bits()]);
     }
 
+    /// The next packet must be this SUBACK; a refusal may have a Reason String.
     pub(crate) fn expect_suback(&mut self, client: Client, packet_id: u16, reasons: &[u8]) {
-        let properties = Properties::EMPTY;
-        self.expect(client, &Packet::Suback(Suback { packet_id, properties, reasons }));
+        self.hear(client, |packet| {
+            let Packet::Suback(suback) = packet else { panic!("instead of SUBACK: {packet:?}") };
+            let properties = suback.properties;
+            assert_eq!(suback, &Suback { packet_id, properties, reasons });
+            let refused = reasons.iter().any(|reason| *reason >= 0x80);
+            assert!(refused || properties.is_empty(), "{properties:?}");
+        });
+    }
+
+    /// An operator ends a client's connection.
+    pub(crate) fn kick(&mut self, client_id: &str) {
+        self.wire.kick(client_id);
+    }
+
+    /// Tells the broker of another server, or where answers go.
+    pub(crate) fn direct(&mut self, directions: &Directions) {
+        self.wire.direct(directions, false);
+    }
+
+    /// Sends everybody away, and refuses those who come.
+    pub(crate) fn drain(&mut self, directions: &Directions) {
+        self.wire.direct(directions, true);
     }
 
     /// Says goodbye; the broker closes the connection.

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use mqttd::broker::{Limits, Methods};
+use mqttd::broker::{Directions, Limits, Methods};
 use mqttd::codec::{Frame, PACKET_BYTES_MAX};
 use mqttd::server::{Anonymous, Inherited, Options, Server};
 
@@ -14,6 +14,7 @@ use super::Wire;
 
 pub(super) struct Socket {
     server: Server,
+    options: Options,
     address: SocketAddr,
     connections: Vec<Connection>,
 }
@@ -35,10 +36,12 @@ impl Socket {
             connections_max: 1000,
             connect_timeout_secs: 10,
             connecting_max: 100,
+            directions: Directions::default(),
+            draining: false,
         };
-        let server = Server::start(options, Inherited::new()).expect("a server");
+        let server = Server::start(options.clone(), Inherited::new()).expect("a server");
         let address = server.listeners()[0].address;
-        Self { server, address, connections: Vec::new() }
+        Self { server, options, address, connections: Vec::new() }
     }
 }
 
@@ -103,6 +106,18 @@ impl Wire for Socket {
             let _ = stream.shutdown(Shutdown::Write);
         }
         while connection.read() {}
+    }
+
+    fn kick(&mut self, client_id: &str) {
+        let home = self.server.home(client_id);
+        let kicked = self.server.ask(home, |shard, now| shard.kick(client_id, now));
+        assert!(kicked, "{client_id} is connected");
+    }
+
+    fn direct(&mut self, directions: &Directions, draining: bool) {
+        self.options.directions = directions.clone();
+        self.options.draining = draining;
+        self.server.reconfigure(&self.options);
     }
 
     fn pass(&mut self, _ms: u64) {

@@ -1,0 +1,161 @@
+//! The last words: DISCONNECT to a client whose connection the server ends, CONNACK to one it does
+//! not let in. What each is told, and how much of it when the client takes only small packets.
+//!
+//! Before 5.0 there is no DISCONNECT from a server: the connection is closed.
+
+use std::borrow::Cow;
+
+use super::{ConnectionId, Departure, Directions, Refusal, Shard};
+use crate::codec::{
+    Connack, Disconnect, Packet, Properties, PropertiesBuf, Property, ReasonCode, Version,
+};
+use crate::session::{PeerLimits, Violation, encode_fitted};
+
+impl Shard {
+    /// DISCONNECT with the reason, for a 5.0 client whose connection the server ends
+    /// `[MQTT-4.13.1-1]`: one that was let in `[MQTT-3.14.0-1]`.
+    pub(super) fn say_goodbye(&mut self, id: ConnectionId, departure: Departure) {
+        let Some(reason) = departure.reason() else {
+            return;
+        };
+        let Some(link) = self.desk.roster.link_mut(id) else {
+            return;
+        };
+        if link.version != Version::V5 {
+            return;
+        }
+        let directions = self.commons.directions();
+        let redirects = matches!(departure, Departure::UseAnotherServer | Departure::ServerMoved);
+        let reference = reference(redirects, &directions);
+        let words = departure.reason_string();
+        // `[MQTT-3.14.2-3]`; a Session Expiry Interval is never told `[MQTT-3.14.2-2]`.
+        let full = link.limits.with_reason_string(&reference, &words);
+        let lists = [full.as_properties(), reference.as_properties(), Properties::EMPTY];
+        let packet = Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY });
+        let packet_bytes_max = link.limits.packet_bytes_max;
+        let out = link.outbox.buffer(&mut self.desk.spare);
+        encode_fitted(&lists, &packet, Version::V5, packet_bytes_max, out);
+    }
+}
+
+fn reference(redirects: bool, directions: &Directions) -> PropertiesBuf {
+    let mut properties = PropertiesBuf::default();
+    if let Some(reference) = directions.server_reference.as_deref().filter(|_| redirects) {
+        properties.push(Property::ServerReference(reference));
+    }
+    properties
+}
+
+impl Departure {
+    /// The Reason Code of the DISCONNECT the server sends `[MQTT-3.14.2-1]`; `None` when it sends none.
+    #[must_use]
+    pub const fn reason(self) -> Option<ReasonCode> {
+        match self {
+            Self::Normal | Self::WithWill | Self::ByPeer => None,
+            Self::Violation(violation) => Some(violation.reason()),
+            Self::AuthenticationFailed(denial)
+                if denial.reason.is_error() && denial.reason.is_for_disconnect() =>
+            {
+                Some(denial.reason)
+            }
+            Self::AuthenticationFailed(_) => Some(ReasonCode::NotAuthorized),
+            Self::TakenOver => Some(ReasonCode::SessionTakenOver),
+            Self::AdministrativeAction => Some(ReasonCode::AdministrativeAction),
+            Self::PartialPacketsFull => Some(ReasonCode::QuotaExceeded),
+            Self::ServerShuttingDown => Some(ReasonCode::ServerShuttingDown),
+            Self::UseAnotherServer => Some(ReasonCode::UseAnotherServer),
+            Self::ServerMoved => Some(ReasonCode::ServerMoved),
+        }
+    }
+
+    /// What a 5.0 client is told beside the Reason Code: what happened, and the way out.
+    #[must_use]
+    pub fn reason_string(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Normal | Self::WithWill | Self::ByPeer => "",
+            Self::Violation(violation) => return Cow::Owned(violation.to_string()),
+            Self::AuthenticationFailed(denial) => denial.why,
+            Self::TakenOver => {
+                "another connection uses this client identifier; give each client its own"
+            }
+            Self::AdministrativeAction => "an operator ended the connection",
+            Self::PartialPacketsFull => {
+                "incomplete packets fill the memory for them; send smaller packets, or try later"
+            }
+            Self::ServerShuttingDown => "the server is shutting down; connect again later",
+            Self::UseAnotherServer => "this server stops; use another one for now",
+            Self::ServerMoved => "this server has moved; use the other one from now on",
+        })
+    }
+}
+
+impl Refusal {
+    /// The Reason Code of CONNACK `[MQTT-3.2.2-8]`; before 5.0 the nearest return code is sent.
+    #[must_use]
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::NotAuthorized => ReasonCode::NotAuthorized,
+            Self::ClientIdentifierNotValid | Self::ClientIdentifierTooLong => {
+                ReasonCode::ClientIdentifierNotValid
+            }
+            Self::WillTopicInvalid => ReasonCode::TopicNameInvalid,
+            Self::WillPayloadFormatInvalid => ReasonCode::PayloadFormatInvalid,
+            Self::BadAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Self::AuthenticationFailed(denial)
+                if denial.reason.is_error() && denial.reason.is_for_connack() =>
+            {
+                denial.reason
+            }
+            Self::AuthenticationFailed(_) => ReasonCode::NotAuthorized,
+            Self::TooManySessions | Self::PartialPacketsFull => ReasonCode::QuotaExceeded,
+            Self::TooManyConnections => ReasonCode::ServerBusy,
+            // 0x8B is DISCONNECT's alone.
+            Self::ServerShuttingDown => ReasonCode::ServerUnavailable,
+            Self::UseAnotherServer => ReasonCode::UseAnotherServer,
+            Self::ServerMoved => ReasonCode::ServerMoved,
+            Self::ConnackTooLarge => ReasonCode::PacketTooLarge,
+            Self::UnsupportedProtocolVersion => ReasonCode::UnsupportedProtocolVersion,
+        }
+    }
+
+    /// The CONNACK that tells it. Empty when the client does not take even the smallest, and where
+    /// none of the return codes before 5.0 means it: the connection is closed in silence then
+    /// `[MQTT3-3.2.2-6]`.
+    #[must_use]
+    pub fn connack(self, version: Version, limits: PeerLimits, directions: &Directions) -> Vec<u8> {
+        if self == Self::WillTopicInvalid && version != Version::V5 {
+            return Vec::new();
+        }
+        let redirects = matches!(self, Self::UseAnotherServer | Self::ServerMoved);
+        let reference = reference(redirects, directions);
+        refuse(self.reason(), &self.to_string(), &reference, version, limits)
+    }
+}
+
+/// The CONNACK for a client of `version` that broke the standard before it was let in.
+pub(super) fn violation_connack(
+    violation: Violation,
+    version: Version,
+    limits: PeerLimits,
+) -> Vec<u8> {
+    let nothing = PropertiesBuf::default();
+    refuse(violation.reason(), &violation.to_string(), &nothing, version, limits)
+}
+
+fn refuse(
+    reason: ReasonCode,
+    words: &str,
+    required: &PropertiesBuf,
+    version: Version,
+    limits: PeerLimits,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    // `[MQTT-3.2.2-19]`
+    let full = limits.with_reason_string(required, words);
+    let lists = [full.as_properties(), required.as_properties(), Properties::EMPTY];
+    // `[MQTT-3.2.2-6]`: Session Present is 0.
+    let (session_present, properties) = (false, Properties::EMPTY);
+    let packet = Packet::Connack(Connack { session_present, reason, properties });
+    encode_fitted(&lists, &packet, version, limits.packet_bytes_max, &mut out);
+    out
+}
