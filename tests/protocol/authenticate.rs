@@ -145,12 +145,26 @@ fn enter(broker: &mut Broker, client_id: &str, method: &str, words: usize) -> Cl
 }
 
 fn expect_refused(broker: &mut Broker, client: Client, expected: ReasonCode) {
+    expect_refused_because(broker, client, expected, None);
+}
+
+/// CONNACK with this reason, in these words where any are named, and the end.
+fn expect_refused_because(
+    broker: &mut Broker,
+    client: Client,
+    expected: ReasonCode,
+    why: Option<&str>,
+) {
     broker.hear(client, |packet| {
         let Packet::Connack(Connack { session_present, reason, properties }) = packet else {
             panic!("instead of CONNACK: {packet:?}");
         };
         assert_eq!((*session_present, *reason), (false, expected));
         assert_eq!(properties.authentication_data(), None);
+        assert!(
+            why.is_none() || properties.reason_string() == why,
+            "instead of {why:?}: {packet:?}"
+        );
     });
     broker.expect_closed(client);
 }
@@ -184,14 +198,14 @@ fn a_method_nobody_knows_is_refused() {
 #[test]
 fn the_server_may_refuse_at_any_point() {
     both(|broker| {
-        for (user, reason) in [
-            ("", ReasonCode::BadUserNameOrPassword),
-            ("banned", ReasonCode::Banned),
+        for (user, reason, why) in [
+            ("", ReasonCode::BadUserNameOrPassword, "no user was named"),
+            ("banned", ReasonCode::Banned, "this user is banned"),
             // What is no reason for a CONNACK is told as one that is.
-            ("odd", ReasonCode::NotAuthorized),
+            ("odd", ReasonCode::NotAuthorized, "a reason that is none"),
         ] {
             let client = knock(broker, "a", "one", user);
-            expect_refused(broker, client, reason);
+            expect_refused_because(broker, client, reason, Some(why));
         }
         for words in 0..3 {
             let client = knock(broker, "a", "three", "user");
