@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Limits;
+use super::status::is_reserved;
 use crate::codec::{Connect, PACKET_BYTES_MAX, Properties, Version, Will};
 use crate::session::{ArmedWill, Authentication, Denial, PeerLimits};
 use crate::topic::TopicName;
@@ -66,6 +67,9 @@ pub enum Refusal {
     /// The Will's Payload Format Indicator is 1 and its payload is not UTF-8, where that is checked.
     #[error("the payload of the will is not the UTF-8 that its Payload Format Indicator says")]
     WillPayloadFormatInvalid,
+    /// The Will Topic is one of the broker's own.
+    #[error("a will to $SYS, which is the broker's own")]
+    WillTopicReserved,
     /// The client names an authentication method that the server has not `[MQTT-4.12.0-1]`.
     #[error("an authentication method that is not supported")]
     BadAuthenticationMethod,
@@ -198,6 +202,9 @@ fn check_will(will: &Will<'_>, limits: &Limits) -> Result<(), Refusal> {
     let levels_max = limits.topic_levels_max as usize;
     if !TopicName::parse(will.topic).is_ok_and(|name| name.levels() <= levels_max) {
         return Err(Refusal::WillTopicInvalid);
+    }
+    if is_reserved(will.topic) {
+        return Err(Refusal::WillTopicReserved);
     }
     if limits.checks_payload_format && !will.properties.payload_format_agrees(will.payload) {
         return Err(Refusal::WillPayloadFormatInvalid);

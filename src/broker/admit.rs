@@ -61,6 +61,7 @@ impl Shard {
         self.recall_from_absent(slot);
         self.watch_keep_alive(id, keep_alive_secs, self.now.ticks_ms);
         self.desk.counters.connections += 1;
+        self.commons.note_connected();
         self.desk.trays.note(Event::Connected {
             client_id: admission.client_id,
             username: admission.username,

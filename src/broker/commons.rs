@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::retained::{Retained, RetainedStore};
 use super::routes::{Matched, Routes};
 use super::share::{Group, Presence};
+use super::status::is_reserved;
 use super::{Directions, Limits, Now, RetainedView, SessionId, Stats};
 use crate::session::{Message, ShareId, Subscription};
 use crate::topic::TopicFilter;
@@ -30,6 +31,8 @@ pub struct Commons {
     /// Bytes of queues and outboxes in all shards.
     waiting_bytes: AtomicI64,
     sessions: AtomicU64,
+    connected: AtomicU64,
+    connected_max: AtomicU64,
     retained_refused: AtomicU64,
 }
 
@@ -50,6 +53,8 @@ impl Commons {
             directions: RwLock::default(),
             waiting_bytes: AtomicI64::new(0),
             sessions: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
+            connected_max: AtomicU64::new(0),
             retained_refused: AtomicU64::new(0),
         })
     }
@@ -117,13 +122,16 @@ impl Commons {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
+        stats.set("clients.connected_max", self.connected_max.load(Ordering::Relaxed));
         stats.set("sessions", self.sessions.load(Ordering::Relaxed));
         let routes = read(&self.routes);
         stats.set("subscriptions", routes.len() as u64);
         stats.set("subscriptions.shared", routes.groups().members() as u64);
         drop(routes);
-        stats.set("retained.messages", read(&self.retained).len() as u64);
-        stats.set("retained.bytes", self.retained_bytes.load(Ordering::Relaxed));
+        let retained = read(&self.retained);
+        stats.set("retained.messages", retained.clients_len() as u64);
+        stats.set("retained.bytes", retained.clients_bytes());
+        drop(retained);
         stats.set("retained.refused", self.retained_refused.load(Ordering::Relaxed));
         stats.set("memory.used_bytes", self.memory_bytes());
         stats.set("memory.limit_bytes", self.limits().memory_bytes_max);
@@ -195,9 +203,12 @@ impl Commons {
         let mut store = write(&self.retained);
         store.forget_expired(now.ticks_ms);
         let known = store.weight(message.topic());
+        // The broker's own status is small, and true in hard times too.
+        let is_status = is_reserved(message.topic());
         let grows = known.is_none_or(|weight| message.weight() > weight);
-        let too_many = known.is_none() && store.len() as u64 >= limits.retained_messages_max;
-        if too_many || grows && self.memory_bytes() >= limits.memory_bytes_max {
+        let too_many =
+            known.is_none() && store.clients_len() as u64 >= limits.retained_messages_max;
+        if !is_status && (too_many || grows && self.memory_bytes() >= limits.memory_bytes_max) {
             store.forget(message.topic());
             self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
             self.retained_refused.fetch_add(1, Ordering::Relaxed);
@@ -233,6 +244,15 @@ impl Commons {
     pub(super) fn begin_session(&self, sessions_max: u64) -> bool {
         let begin = |sessions| (sessions < sessions_max).then_some(sessions + 1);
         self.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begin).is_ok()
+    }
+
+    pub(super) fn note_connected(&self) {
+        let connected = self.connected.fetch_add(1, Ordering::Relaxed) + 1;
+        self.connected_max.fetch_max(connected, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_disconnected(&self) {
+        self.connected.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn end_session(&self) {

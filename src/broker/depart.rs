@@ -65,6 +65,7 @@ impl Shard {
             self.desk.trays.closing.push(Closing { id, farewell: link.outbox.take() });
         }
         self.desk.counters.disconnections += 1;
+        self.commons.note_disconnected();
         let now = self.now;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return;
@@ -107,7 +108,7 @@ impl Shard {
             let filters = texts.filter_map(|text| TopicFilter::parse(text).ok());
             self.commons.unsubscribe(filters, session_id);
         }
-        self.desk.grown_bytes -= signed(session.held_bytes());
+        self.desk.forget_held(&session);
         self.commons.end_session();
         if is_member {
             self.bequeath(session_id, &mut session);
@@ -189,6 +190,7 @@ impl Shard {
         let Some(session) = self.away(&timer) else { return };
         let expiry_secs = session.expiry_interval_secs;
         if self.is_over(&timer, expiry_secs) {
+            self.desk.counters.sessions_expired += 1;
             self.end_session(timer.slot);
         } else {
             self.set_session_timer(timer.slot, timer.purpose, expiry_secs);

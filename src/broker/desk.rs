@@ -15,6 +15,15 @@ use crate::session::{
     Bounds, DropReason, Link, Outcome, Parcel, Session, Terms, Violation, encode_fitted,
 };
 
+/// Messages that sessions hold: waiting, or in flight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) queued: i64,
+    pub(super) inflight: i64,
+    /// Of those that are kept.
+    pub(super) bytes: i64,
+}
+
 #[derive(Debug)]
 pub(super) struct Desk {
     /// The shard it is of.
@@ -22,6 +31,8 @@ pub(super) struct Desk {
     pub(super) roster: Roster,
     pub(super) trays: Trays,
     pub(super) counters: Counters,
+    /// What the sessions hold.
+    pub(super) held: Held,
     /// Shared messages to be handed on at the end of the step.
     pub(super) leftovers: Leftovers,
     /// The bounds and the time of this step.
@@ -36,6 +47,16 @@ pub(super) struct Desk {
     pub(super) handed: usize,
 }
 
+impl Held {
+    fn by(session: &Session) -> Self {
+        Self {
+            queued: signed(session.queue.len() as u64),
+            inflight: i64::from(session.inflight.len()),
+            bytes: signed(session.held_bytes()),
+        }
+    }
+}
+
 impl Desk {
     pub(super) fn new(shard: u16, shards: usize, limits: &Limits) -> Self {
         Self {
@@ -43,6 +64,7 @@ impl Desk {
             roster: Roster::new(),
             trays: Trays::new(shards),
             counters: Counters::default(),
+            held: Held::default(),
             leftovers: Leftovers::default(),
             bounds: bounds(limits),
             spare: Vec::new(),
@@ -60,17 +82,19 @@ impl Desk {
         };
         let &Addressee { qos, retain, share, ref identifiers, .. } = to;
         let terms = Terms { qos, retain, share, identifiers };
-        let held_before = session.held_bytes();
+        let held_before = Held::by(session);
         let expired_before = session.queue.expired();
         let outcome = session.deliver(parcel, terms, &self.bounds, &mut self.spare);
         let expired = session.queue.expired() - expired_before;
         let is_away = session.link.is_none();
-        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        let held = Held::by(session);
+        self.note_held(held_before, held);
         self.counters.dropped(DropReason::Expired, expired);
         self.heed_budget();
         match outcome {
             Outcome::Sent => {
                 self.counters.messages_sent[to.qos as usize] += 1;
+                self.counters.payload_bytes_sent += parcel.content().payload.len() as u64;
                 self.mark_dirty(to.session.slot);
             }
             Outcome::Queued => {}
@@ -132,6 +156,7 @@ impl Desk {
             return;
         };
         encode(packet, link.version, link.outbox.buffer(&mut self.spare));
+        self.counters.packets_sent += 1;
         self.mark_dirty(slot);
     }
 
@@ -207,14 +232,17 @@ impl Desk {
         let Some(session) = self.roster.session_mut(slot) else {
             return;
         };
-        let held_before = session.held_bytes();
+        let held_before = Held::by(session);
         let unsent_before = session.unsent_bytes();
         let refilled = session.refill(&self.bounds, &mut self.spare);
         let grew = session.unsent_bytes() > unsent_before;
-        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        let held = Held::by(session);
+        self.note_held(held_before, held);
         for (total, sent) in self.counters.messages_sent.iter_mut().zip(refilled.sent) {
             *total += sent;
         }
+        self.counters.payload_bytes_sent += refilled.payload_bytes;
+        self.counters.packets_sent += refilled.released;
         self.counters.dropped(DropReason::PacketTooLarge, refilled.too_large);
         self.counters.dropped(DropReason::Expired, refilled.expired);
         if !refilled.refused.is_empty() {
@@ -252,12 +280,25 @@ impl Desk {
         change: impl FnOnce(&mut Session, &Bounds) -> R,
     ) -> Option<R> {
         let session = self.roster.session_mut(slot)?;
-        let held_before = session.held_bytes();
+        let held_before = Held::by(session);
         let result = change(session, &self.bounds);
-        self.grown_bytes += signed(session.held_bytes()) - signed(held_before);
+        let held = Held::by(session);
+        self.note_held(held_before, held);
         self.roster.note_backlog(slot);
         self.heed_budget();
         Some(result)
+    }
+
+    /// A session is gone.
+    pub(super) fn forget_held(&mut self, session: &Session) {
+        self.note_held(Held::by(session), Held::default());
+    }
+
+    fn note_held(&mut self, before: Held, after: Held) {
+        self.held.queued += after.queued - before.queued;
+        self.held.inflight += after.inflight - before.inflight;
+        self.held.bytes += after.bytes - before.bytes;
+        self.grown_bytes += after.bytes - before.bytes;
     }
 
     pub(super) fn mark_dirty(&mut self, slot: u32) {

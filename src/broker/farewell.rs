@@ -94,7 +94,7 @@ impl Refusal {
     #[must_use]
     pub const fn reason(self) -> ReasonCode {
         match self {
-            Self::NotAuthorized => ReasonCode::NotAuthorized,
+            Self::NotAuthorized | Self::WillTopicReserved => ReasonCode::NotAuthorized,
             Self::ClientIdentifierNotValid | Self::ClientIdentifierTooLong => {
                 ReasonCode::ClientIdentifierNotValid
             }

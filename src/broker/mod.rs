@@ -30,6 +30,7 @@ mod roster;
 mod routes;
 mod share;
 mod stats;
+mod status;
 mod subscribe;
 mod timers;
 mod trays;

@@ -81,6 +81,14 @@ impl Shard {
     pub fn stats(&self) -> Stats {
         let mut stats = self.desk.counters.stats();
         stats.set("clients.connected", self.desk.roster.connected_count() as u64);
+        let held = self.desk.held;
+        for (name, value) in [
+            ("messages.queued", held.queued),
+            ("messages.inflight", held.inflight),
+            ("messages.held_bytes", held.bytes),
+        ] {
+            stats.set(name, value.max(0).unsigned_abs());
+        }
         stats
     }
 }

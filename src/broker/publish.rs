@@ -55,7 +55,7 @@ impl Shard {
                 self.post.hand_to_member(group, member, 0, &mut parcel, &mut self.desk);
             }
         }
-        if receivers == 0 {
+        if receivers == 0 && from.is_some() {
             self.desk.counters.messages_unmatched += 1;
         }
         receivers

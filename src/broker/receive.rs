@@ -1,5 +1,6 @@
 //! Bytes from a client: whole packets in order, each to its door.
 
+use super::status::is_reserved;
 use super::{ConnectionId, Departure, Now, Shard};
 use crate::codec::{
     Acknowledge, Frame, Packet, Properties, Publish, QoS, ReasonCode, Version, decode,
@@ -30,6 +31,7 @@ impl Shard {
         self.begin(now);
         self.desk.handed = 0;
         let used = self.receive_packets(id, bytes);
+        self.desk.counters.bytes_received += used as u64;
         self.finish();
         used
     }
@@ -86,7 +88,6 @@ impl Shard {
                 }
             }
         }
-        self.desk.counters.bytes_received += used as u64;
         used
     }
 
@@ -130,6 +131,7 @@ impl Shard {
         publish: &Publish<'_>,
     ) -> Result<(), Violation> {
         self.desk.counters.messages_received[publish.qos as usize] += 1;
+        self.desk.counters.payload_bytes_received += publish.payload.len() as u64;
         if version != Version::V5 || publish.properties.is_empty() {
             return self.publish_named(id, publish, publish.topic, Properties::EMPTY, None);
         }
@@ -175,6 +177,9 @@ impl Shard {
             // `[MQTT3-3.3.5-2]`
             return Err(Violation::TopicNameInvalid);
         }
+        if is_reserved(topic) {
+            return self.refuse_reserved(id, publish);
+        }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let receive_maximum = self.limits.receive_maximum;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
@@ -188,15 +193,42 @@ impl Shard {
                 reason = ReasonCode::NoMatchingSubscribers;
             }
         }
+        self.answer_publish(id, publish, reason);
+        Ok(())
+    }
+
+    /// A message to a topic of the broker's own goes no further. Before 5.0 a client cannot be
+    /// told.
+    fn refuse_reserved(
+        &mut self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+    ) -> Result<(), Violation> {
+        self.desk.counters.messages_reserved += 1;
+        let receive_maximum = self.limits.receive_maximum;
+        let Some(session) = self.desk.roster.session_mut(id.slot) else {
+            return Ok(());
+        };
+        let reason = if session.version == Version::V5 {
+            ReasonCode::NotAuthorized
+        } else {
+            session.accept(publish.qos, publish.packet_id, receive_maximum)?;
+            ReasonCode::Success
+        };
+        self.answer_publish(id, publish, reason);
+        Ok(())
+    }
+
+    fn answer_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, reason: ReasonCode) {
         // By its QoS `[MQTT-3.3.4-1]`, with its identifier `[MQTT-2.2.1-5]`: `[MQTT-4.3.2-4]`
         // `[MQTT-4.3.3-8]`.
+        let packet_id = publish.packet_id;
         let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
-        match qos {
+        match publish.qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.desk.send(id.slot, &Packet::Puback(ack)),
             QoS::ExactlyOnce => self.desk.send(id.slot, &Packet::Pubrec(ack)),
         }
-        Ok(())
     }
 
     /// A payload that is not what its Payload Format Indicator says: the message is not accepted

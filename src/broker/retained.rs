@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::RetainedView;
+use super::status::is_reserved;
 use crate::session::Message;
 use crate::topic::Index;
 
@@ -19,6 +20,9 @@ pub(super) struct Retained {
 pub(super) struct RetainedStore {
     index: Index<Retained>,
     bytes: u64,
+    /// Messages of the broker's own status, and their bytes.
+    status_len: usize,
+    status_bytes: u64,
     /// When those expire that do, earliest first.
     expiries: BTreeSet<(u64, Box<str>)>,
 }
@@ -28,9 +32,19 @@ impl RetainedStore {
         self.index.len()
     }
 
+    /// Number of messages without those of the broker's own status.
+    pub(super) fn clients_len(&self) -> usize {
+        self.len() - self.status_len
+    }
+
     /// Bytes of all messages, bookkeeping included.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes without those of the broker's own status.
+    pub(super) const fn clients_bytes(&self) -> u64 {
+        self.bytes - self.status_bytes
     }
 
     /// Bytes of the message of a topic.
@@ -41,6 +55,10 @@ impl RetainedStore {
     /// Replaces the message of a topic `[MQTT-3.3.1-5]`.
     pub(super) fn store(&mut self, message: Arc<Message>, stored_unix_ms: u64) {
         self.bytes += message.weight();
+        if is_reserved(message.topic()) {
+            self.status_len += 1;
+            self.status_bytes += message.weight();
+        }
         if let Some(at_ms) = message.expires_ms() {
             self.expiries.insert((at_ms, message.topic().into()));
         }
@@ -73,6 +91,10 @@ impl RetainedStore {
     /// A message has left the index; `successor_ms` is when the one in its place expires.
     fn gone(&mut self, message: &Message, successor_ms: Option<u64>) {
         self.bytes -= message.weight();
+        if is_reserved(message.topic()) {
+            self.status_len -= 1;
+            self.status_bytes -= message.weight();
+        }
         if let Some(at_ms) = message.expires_ms()
             && successor_ms != Some(at_ms)
         {

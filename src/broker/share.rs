@@ -176,7 +176,8 @@ impl Group {
         let (attempts, connected_max) = (usize::from(attempts), connected.min(ATTEMPTS_MAX));
         let away_max = (self.members.len() - connected).min(ATTEMPTS_MAX);
         let among_connected = attempts < connected_max;
-        if !(among_connected || away_too && attempts < connected_max + away_max) {
+        let among_away = away_too && attempts < connected_max + away_max;
+        if !(among_connected || among_away) {
             return None;
         }
         let after = self.index(refused).map_or(0, |index| index + 1);

@@ -160,5 +160,6 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
         connecting_max: config.connecting_max,
         directions: config.directions.clone(),
         draining: config.draining,
+        sys_interval_secs: config.sys_interval_secs,
     }
 }

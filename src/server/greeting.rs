@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::TcpStream;
 
@@ -52,6 +53,8 @@ pub(super) async fn greet(
             Heard::More => incoming.read(stream).await,
             Heard::Challenge(bytes) => {
                 incoming.bytes.drain(..used);
+                shared.counts.packets_received.fetch_add(1, Ordering::Relaxed);
+                shared.counts.said(bytes.len());
                 write_all(stream, &bytes).await
             }
             Heard::Admitted(admission) => {
@@ -103,7 +106,7 @@ impl Incoming<'_> {
             }
             match stream.try_read_buf(&mut self.bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) if self.count() => return Ok(()),
+                Ok(count) if self.count(count) => return Ok(()),
                 Ok(_) => return Err(io::ErrorKind::OutOfMemory.into()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -112,7 +115,8 @@ impl Incoming<'_> {
     }
 
     /// `false` when there is no room for it.
-    fn count(&mut self) -> bool {
+    fn count(&mut self, read: usize) -> bool {
+        self.shared.counts.bytes_received.fetch_add(read as u64, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.counted_bytes, self.bytes.len());
         self.shared.partial.changed(before, self.counted_bytes)
     }

@@ -86,6 +86,9 @@ async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Sea
     match greeting {
         Greeting::Admitted { admission, rest } => {
             let Ok(socket) = stream.into_std() else { return };
+            shared.counts.heard_connect();
+            // The shard counts what came behind.
+            shared.counts.bytes_received.fetch_sub(rest.len() as u64, Ordering::Relaxed);
             let home = shared.commons.home(&admission.client_id);
             let stream = Stream::new(socket);
             shared.cells[home].post(Arrival { admission: *admission, stream, rest, seat });
@@ -97,6 +100,8 @@ async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Sea
         // ends `[MQTT-3.2.2-7]` `[MQTT-4.13.2-1]`, without a DISCONNECT `[MQTT-3.14.0-1]`.
         Greeting::Refused { refusal, client_id, connack } => {
             seat.count_refused();
+            shared.counts.heard_connect();
+            shared.counts.said(connack.len());
             tell_refused(shared, refusal, &client_id, peer);
             say_and_close(stream, &connack).await;
         }
@@ -157,6 +162,7 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
         | Refusal::WillPayloadFormatInvalid
         | Refusal::ConnackTooLarge
         | Refusal::PartialPacketsFull
+        | Refusal::WillTopicReserved
         | Refusal::TooManySessions
         | Refusal::ServerShuttingDown
         | Refusal::UnsupportedProtocolVersion => {

@@ -33,6 +33,7 @@ mod partial;
 mod shard;
 mod shared;
 mod start;
+mod status;
 mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -122,28 +123,13 @@ impl Server {
     /// Counters and gauges of all shards, of what they share, and of the server.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = self.shared.commons.stats();
-        let (mut bytes_sent, mut choked) = (0, 0);
-        for cell in &self.shared.cells {
-            let hall = cell.enter();
-            stats.add(&hall.shard.stats());
-            bytes_sent += hall.bytes_sent;
-            choked += hall.choked;
-            drop(hall);
-            // Whoever held a shard looks after the mail that came meanwhile.
-            if !cell.mailbox.is_empty() {
-                cell.wake();
-            }
-        }
-        stats.set("bytes.sent", bytes_sent);
-        stats.set("connections.choked", choked);
-        stats.add(&self.shared.stats());
-        stats
+        self.shared.all_stats()
     }
 
     /// Puts in force what can change while the server runs: `limits`, `anonymous`,
-    /// `connections_max`, `connect_timeout_secs`, `directions` and `draining`. The rest of
-    /// `options` needs a restart. Connections that are up stay, unless the server drains.
+    /// `connections_max`, `connect_timeout_secs`, `directions`, `draining` and `sys_interval_secs`.
+    /// The rest of `options` needs a restart. Connections that are up stay, unless the server
+    /// drains.
     pub fn reconfigure(&self, options: &Options) {
         self.shared.commons.set_limits(options.limits.clone());
         self.shared.commons.set_directions(options.directions.clone());
@@ -153,6 +139,9 @@ impl Server {
         if options.draining || drained {
             stop::drain(self, options.draining);
         }
+        self.shared.sys_interval_secs.send_if_modified(|secs| {
+            std::mem::replace(secs, options.sys_interval_secs) != options.sys_interval_secs
+        });
     }
 
     /// Whether every shard's thread has turned since the last call; wakes them all to prove it by
@@ -177,6 +166,26 @@ impl Server {
 }
 
 impl Shared {
+    fn all_stats(&self) -> Stats {
+        let mut stats = self.commons.stats();
+        let (mut bytes_sent, mut choked) = (0, 0);
+        for cell in &self.cells {
+            let hall = cell.enter();
+            stats.add(&hall.shard.stats());
+            bytes_sent += hall.bytes_sent;
+            choked += hall.choked;
+            drop(hall);
+            // Whoever held a shard looks after the mail that came meanwhile.
+            if !cell.mailbox.is_empty() {
+                cell.wake();
+            }
+        }
+        stats.set("bytes.sent", bytes_sent);
+        stats.set("connections.choked", choked);
+        stats.add(&self.stats());
+        stats
+    }
+
     /// Holds a shard for one question, and empties its trays.
     fn visit<R>(
         &self,

@@ -34,6 +34,8 @@ pub struct Options {
     /// Whether nobody is served: those who are connected are sent away, and others refused. So a
     /// server is emptied before it is taken out of service.
     pub draining: bool,
+    /// Seconds between two publications of `$SYS`, 0 = none.
+    pub sys_interval_secs: u64,
 }
 
 /// Why a server could not start.

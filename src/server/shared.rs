@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::cell::Cell;
 use super::chance::Chance;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) counts: Counts,
     pub(super) throttles: Throttles,
     live: RwLock<Live>,
+    /// Seconds between two turns of the status, 0 = off.
+    pub(super) sys_interval_secs: watch::Sender<u64>,
     stopping: AtomicBool,
     ended: AtomicBool,
 }
@@ -61,6 +63,13 @@ pub(super) struct Counts {
     pub(super) closed: AtomicU64,
     pub(super) accept_errors: AtomicU64,
     pub(super) events_lost: AtomicU64,
+    /// Bytes and packets of the lobby, which no shard counts.
+    pub(super) bytes_received: AtomicU64,
+    pub(super) bytes_sent: AtomicU64,
+    pub(super) packets_received: AtomicU64,
+    pub(super) packets_sent: AtomicU64,
+    /// CONNECT packets, those that were refused included.
+    pub(super) connects: AtomicU64,
 }
 
 /// The kinds of lines a flood could bring.
@@ -83,6 +92,20 @@ pub(super) struct Parts {
     pub(super) chance: Chance,
     pub(super) gates: Vec<Arc<Gate>>,
     pub(super) lobby: Handle,
+}
+
+impl Counts {
+    /// The last packet of a client in the lobby came.
+    pub(super) fn heard_connect(&self) {
+        self.connects.fetch_add(1, Ordering::Relaxed);
+        self.packets_received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The lobby sends a packet.
+    pub(super) fn said(&self, bytes: usize) {
+        self.packets_sent.fetch_add(1, Ordering::Relaxed);
+        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 impl Live {
@@ -113,6 +136,7 @@ impl Shared {
             counts: Counts::default(),
             throttles: Throttles::default(),
             live: RwLock::new(Live::of(options)),
+            sys_interval_secs: watch::Sender::new(options.sys_interval_secs),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }
@@ -177,6 +201,11 @@ impl Shared {
         stats.set("connections.refused", refused);
         stats.set("connections.accept_errors", value(&counts.accept_errors));
         stats.set("connections.ended.partial_full", self.partial.ended());
+        stats.set("bytes.received", value(&counts.bytes_received));
+        stats.set("bytes.sent", value(&counts.bytes_sent));
+        stats.set("packets.received", value(&counts.packets_received));
+        stats.set("packets.sent", value(&counts.packets_sent));
+        stats.set("lobby.connects", value(&counts.connects));
         stats.set("lobby.connecting", connecting as u64);
         stats.set("lobby.refused.not_authorized", value(&counts.not_authorized));
         stats.set("lobby.refused.authentication", value(&counts.authentication));

@@ -15,7 +15,8 @@ use super::cell::Cell;
 use super::chance::Chance;
 use super::gate::{self, Gate};
 use super::shared::{Parts, Shared};
-use super::{Inherited, Options, Server, StartError, lobby, shard, stop};
+use super::status::Status;
+use super::{Inherited, Options, Server, StartError, lobby, shard, status, stop};
 use crate::broker::Commons;
 
 /// Threads of the lobby: it waits more than it works.
@@ -48,7 +49,10 @@ pub(super) fn start(options: &Options, inherited: Inherited) -> Result<Server, S
     let server = Server { shared, threads };
     let started = spawn_shards(&server.shared, polls, &alive).map_err(StartError::Threads);
     drop(alive);
-    let started = started.and_then(|()| accept_all(&server));
+    let started = started.and_then(|()| {
+        start_status(&server);
+        accept_all(&server)
+    });
     if let Err(error) = started {
         stop::stop(&server, Duration::ZERO, || ());
         return Err(error);
@@ -89,6 +93,17 @@ fn spawn_shards(
         })?;
     }
     Ok(())
+}
+
+/// The first client finds the status there.
+fn start_status(server: &Server) {
+    let shared = &server.shared;
+    let mut status = Status::new();
+    if *shared.sys_interval_secs.borrow() > 0 {
+        status.turn(shared);
+    }
+    let interval_secs = shared.sys_interval_secs.subscribe();
+    shared.lobby.spawn(status::run(Arc::clone(shared), status, interval_secs));
 }
 
 /// MQTT over TCP `[MQTT-4.2-1]`.

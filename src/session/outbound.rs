@@ -71,6 +71,10 @@ pub enum DropReason {
 pub struct Refilled {
     /// Messages put into the outbox, by QoS.
     pub sent: [u64; 3],
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// PUBREL sent again.
+    pub released: u64,
     /// Messages dropped as too large for the client.
     pub too_large: u64,
     /// Messages dropped as expired.
@@ -211,7 +215,7 @@ impl Session {
             let shared = share.is_some().then(|| delivery.clone());
             let kept = self.keeps(qos, share, bounds).then_some(delivery);
             match self.send(&message.content(), terms, kept, bounds, spare) {
-                Outcome::Sent => refilled.sent[qos as usize] += 1,
+                Outcome::Sent => refilled.note_sent(qos, &message),
                 Outcome::Queued | Outcome::Dropped(_) => match shared {
                     Some(delivery) => refilled.refused.push(delivery),
                     None => refilled.too_large += 1,
@@ -247,18 +251,28 @@ impl Session {
                     let content = delivery.message.content();
                     let again = (packet_id, true);
                     if write(link, &content, delivery.terms(), again, bounds, spare) {
-                        refilled.sent[delivery.qos as usize] += 1;
+                        refilled.note_sent(delivery.qos, &delivery.message);
                     } else {
                         // As if it had been delivered `[MQTT-3.1.2-25]`.
                         refilled.too_large += 1;
                         self.inflight.discard(packet_id);
                     }
                 }
-                Some(Sent::Pubcomp) => release_again(link, packet_id, spare),
+                Some(Sent::Pubcomp) => {
+                    release_again(link, packet_id, spare);
+                    refilled.released += 1;
+                }
                 Some(Sent::Done | Sent::Puback(None) | Sent::Pubrec(None)) | None => {}
             }
             link.resend.pop();
         }
+    }
+}
+
+impl Refilled {
+    fn note_sent(&mut self, qos: QoS, message: &Message) {
+        self.sent[qos as usize] += 1;
+        self.payload_bytes += message.payload().len() as u64;
     }
 }
 

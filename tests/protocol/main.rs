@@ -27,6 +27,7 @@ mod shared_choice;
 mod shared_redelivery;
 mod sizes;
 mod subscribe;
+mod sys;
 mod takeover;
 mod text;
 mod unreliable;

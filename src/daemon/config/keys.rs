@@ -224,6 +224,14 @@ pub(super) static KEYS: &[Key] = &[
         put: |config, value| config.limits.shared_choice = SharedChoice::of(value).into(),
     },
     Key {
+        path: "broker.sys_interval_secs",
+        kind: Kind::Number(0, 65_535),
+        default: "10",
+        applies: Applies::OnReload,
+        doc: "Seconds between two publications of the broker's status below $SYS/broker, under the names mosquitto uses: clients, messages, bytes, load, uptime. The messages are retained, and only values that have changed are published. Often enough to watch by, seldom enough to cost nothing. 0 turns it off.",
+        put: |config, value| config.sys_interval_secs = value.number(),
+    },
+    Key {
         path: "session.response_information",
         kind: Kind::OptionalText(1024),
         default: "\"\"",

@@ -48,6 +48,8 @@ pub struct Config {
     pub connections_max: u64,
     /// Connections at once without a complete CONNECT.
     pub connecting_max: usize,
+    /// Seconds between two publications of `$SYS`.
+    pub sys_interval_secs: u64,
     /// Seconds from the connection to the complete CONNECT.
     pub connect_timeout_secs: u64,
     /// Where clients are sent, and where answers to them go.
@@ -212,6 +214,7 @@ impl Config {
             },
             connections_max: 0,
             connecting_max: 0,
+            sys_interval_secs: 0,
             connect_timeout_secs: 0,
             directions: Directions::default(),
             draining: false,

@@ -7,6 +7,7 @@ mod lobby;
 mod operate;
 mod peer;
 mod redirect;
+mod status;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ fn options(shards: usize) -> Options {
         connecting_max: 1000,
         directions: Directions::default(),
         draining: false,
+        sys_interval_secs: 0,
     }
 }
 

@@ -38,6 +38,7 @@ impl Socket {
             connecting_max: 100,
             directions: Directions::default(),
             draining: false,
+            sys_interval_secs: 0,
         };
         let server = Server::start(options.clone(), Inherited::new()).expect("a server");
         let address = server.listeners()[0].address;
