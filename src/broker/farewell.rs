@@ -138,8 +138,10 @@ pub(super) fn violation_connack(
     version: Version,
     limits: PeerLimits,
 ) -> Vec<u8> {
-    let nothing = PropertiesBuf::default();
-    refuse(violation.reason(), &violation.to_string(), &nothing, version, limits)
+    // Of a first CONNECT 0x84 too, where its version is unknown.
+    let reason =
+        if let Violation::Decode(error) = violation { error.reason() } else { violation.reason() };
+    refuse(reason, &violation.to_string(), &PropertiesBuf::default(), version, limits)
 }
 
 fn refuse(
@@ -158,4 +160,96 @@ fn refuse(
     let packet = Packet::Connack(Connack { session_present, reason, properties });
     encode_fitted(&lists, &packet, version, limits.packet_bytes_max, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{DecodeError, Frame, decode};
+    use crate::session::Denial;
+
+    const DENIAL: Denial = Denial { reason: ReasonCode::NotAuthorized, why: "it is somebody else" };
+
+    fn limits(packet_bytes_max: u32) -> PeerLimits {
+        let (receive_maximum, topic_alias_maximum, problem_information) = (1, 0, true);
+        PeerLimits { receive_maximum, packet_bytes_max, topic_alias_maximum, problem_information }
+    }
+
+    fn is_short_and_plain(words: &str) -> bool {
+        (1..=120).contains(&words.len()) && words.is_ascii() && !words.contains(char::is_control)
+    }
+
+    /// Every way in which a connection ends: what a 5.0 client is told, `None` where nothing is
+    /// said, because nobody listens or the client said it.
+    #[test]
+    fn every_end_has_its_reason_code_and_words() {
+        let violation = Violation::KeepAliveTimeout;
+        for (departure, code) in [
+            (Departure::Normal, None),
+            (Departure::WithWill, None),
+            (Departure::ByPeer, None),
+            (Departure::Violation(violation), Some(0x8d)),
+            (Departure::AuthenticationFailed(DENIAL), Some(0x87)),
+            (Departure::TakenOver, Some(0x8e)),
+            (Departure::AdministrativeAction, Some(0x98)),
+            (Departure::PartialPacketsFull, Some(0x97)),
+            (Departure::ServerShuttingDown, Some(0x8b)),
+            (Departure::UseAnotherServer, Some(0x9c)),
+            (Departure::ServerMoved, Some(0x9d)),
+        ] {
+            assert_eq!(departure.reason().map(ReasonCode::as_byte), code, "{departure:?}");
+            let words = departure.reason_string();
+            assert_eq!(is_short_and_plain(&words), code.is_some(), "{words:?}");
+        }
+    }
+
+    /// Every way in which a client is refused: the Reason Code of 5.0, and the return code that an
+    /// older one is told `[MQTT3-3.2.2-6]`.
+    #[test]
+    fn every_refusal_has_its_reason_code_and_words() {
+        use Refusal as R;
+        for (refusal, code, before_5) in [
+            (R::NotAuthorized, 0x87, Some(5)),
+            (R::ClientIdentifierNotValid, 0x85, Some(2)),
+            (R::ClientIdentifierTooLong, 0x85, Some(2)),
+            (R::WillTopicInvalid, 0x90, None),
+            (R::WillPayloadFormatInvalid, 0x99, Some(3)),
+            (R::BadAuthenticationMethod, 0x8c, Some(5)),
+            (R::AuthenticationFailed(DENIAL), 0x87, Some(5)),
+            (R::TooManySessions, 0x97, Some(3)),
+            (R::TooManyConnections, 0x89, Some(3)),
+            (R::PartialPacketsFull, 0x97, Some(3)),
+            (R::ServerShuttingDown, 0x88, Some(3)),
+            (R::UseAnotherServer, 0x9c, Some(3)),
+            (R::ServerMoved, 0x9d, Some(3)),
+            (R::ConnackTooLarge, 0x95, Some(3)),
+            (R::UnsupportedProtocolVersion, 0x84, Some(1)),
+        ] {
+            let nowhere = Directions::default();
+            let connack = refusal.connack(Version::V5, limits(1000), &nowhere);
+            let frame = Frame::split(&connack, 1000).unwrap().unwrap();
+            let Ok(Packet::Connack(told)) = decode(frame, Version::V5) else {
+                panic!("{connack:?}")
+            };
+            assert_eq!((told.reason.as_byte(), told.session_present), (code, false), "{refusal:?}");
+            let words = told.properties.reason_string().unwrap();
+            let is_long = matches!(refusal, R::ClientIdentifierTooLong); // Of 3.1 alone: for the log.
+            assert!(is_long || is_short_and_plain(words), "{words:?}");
+            // As much as the client takes, down to nothing.
+            let smallest = [0x20, 3, 0, code, 0];
+            assert_eq!(refusal.connack(Version::V5, limits(5), &nowhere), smallest);
+            assert!(refusal.connack(Version::V5, limits(4), &nowhere).is_empty());
+            let older = refusal.connack(Version::V311, limits(1000), &nowhere);
+            assert_eq!(older.get(3).copied(), before_5, "{refusal:?}");
+        }
+    }
+
+    /// 0x84 belongs into CONNACK alone, and there it is told.
+    #[test]
+    fn an_unknown_version_is_refused_by_its_own_code() {
+        let violation = Violation::Decode(DecodeError::ProtocolVersionUnsupported { level: 6 });
+        assert_eq!(violation_connack(violation, Version::V5, limits(5)), [0x20, 3, 0, 0x84, 0]);
+        assert_eq!(violation_connack(violation, Version::V311, limits(5)), [0x20, 2, 0, 1]);
+        assert_eq!(violation.reason(), ReasonCode::ProtocolError);
+    }
 }

@@ -174,11 +174,17 @@ mod tests {
             V::NoLocalOnShared,
             V::UnexpectedAcknowledgement,
             V::SessionExpiryFromZero,
+            V::AnswerTooLarge { bytes, limit },
+            V::TopicAliasesFull,
+            V::PayloadFormatInvalid,
             V::KeepAliveTimeout,
         ];
         for violation in unreadable.map(V::Decode).into_iter().chain(others) {
             let reason = violation.reason();
             assert!(reason.is_error() && reason.is_for_disconnect(), "{violation:?}: {reason:?}");
+            // Its words go into the Reason String.
+            let words = violation.to_string();
+            assert!(words.len() <= 120 && words.is_ascii(), "{words:?}");
         }
     }
 }
