@@ -117,7 +117,7 @@ impl Desk {
     fn refused(&mut self, to: &Addressee, parcel: &mut Parcel<'_>, reason: Option<DropReason>) {
         match (to.share, reason) {
             (Some(share), _) => self.leftovers.refused(share, to, parcel.message(), reason),
-            (None, Some(reason)) => self.dropped(to.session.slot, reason),
+            (None, Some(reason)) => self.dropped(to.session.slot, reason, 1),
             (None, None) => {}
         }
     }
@@ -126,15 +126,15 @@ impl Desk {
     pub(super) fn lost(&mut self, member: SessionId, reason: DropReason) {
         if let Some(session) = self.roster.addressed_mut(member) {
             session.messages_dropped += 1;
-            self.dropped(member.slot, reason);
+            self.dropped(member.slot, reason, 1);
         } else {
             self.counters.dropped(reason, 1);
         }
     }
 
-    /// Counts a dropped message; the first of a connection (or of an offline time) is told.
-    pub(super) fn dropped(&mut self, slot: u32, reason: DropReason) {
-        self.counters.dropped(reason, 1);
+    /// Counts dropped messages; the first of a connection (or of an offline time) is told.
+    pub(super) fn dropped(&mut self, slot: u32, reason: DropReason, count: u64) {
+        self.counters.dropped(reason, count);
         let Some(session) = self.roster.session_mut(slot) else {
             return;
         };

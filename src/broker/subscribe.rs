@@ -111,15 +111,18 @@ impl Shard {
         request: SubscriptionRequest<'_>,
         identifier: Option<u32>,
     ) {
-        // Each retained message waits about once, however often a client that does not read asks.
-        let waiting_max = self.desk.bounds.queue_messages_max + self.commons.retained_len();
-        let session = self.desk.roster.session(id.slot);
-        if session.is_some_and(|session| session.queue.len() >= waiting_max) {
-            return self.desk.dropped(id.slot, DropReason::QueueFull);
-        }
         let found = self.commons.retained_matching(request.filter, self.now.ticks_ms, usize::MAX);
         if found.is_empty() {
             return;
+        }
+        // Each retained message waits about once, however often a client that does not read asks.
+        let waiting_max = self.desk.bounds.queue_messages_max + self.commons.retained_len();
+        if let Some(session) = self.desk.roster.session_mut(id.slot)
+            && session.queue.len() >= waiting_max
+        {
+            let count = found.len() as u64;
+            session.messages_dropped += count;
+            return self.desk.dropped(id.slot, DropReason::QueueFull, count);
         }
         let identifiers = identifier.map_or(Identifiers::NONE, |one| Identifiers::new(&[one]));
         for retained in found {
@@ -132,7 +135,7 @@ impl Shard {
                 .desk
                 .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
             if let Some(Outcome::Dropped(reason)) = outcome {
-                self.desk.dropped(id.slot, reason);
+                self.desk.dropped(id.slot, reason, 1);
             }
         }
         self.desk.refill(id.slot);
