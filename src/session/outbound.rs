@@ -93,7 +93,11 @@ impl Session {
         bounds: &Bounds,
         spare: &mut Vec<Vec<u8>>,
     ) -> Outcome {
-        let outcome = if self.can_send(terms.qos, bounds) {
+        let expires_ms = parcel.content().expires_ms;
+        let outcome = if expires_ms.is_some_and(|at_ms| at_ms < bounds.ticks_ms) {
+            // It was too long on its way from another shard `[MQTT-3.3.2-5]`.
+            Outcome::Dropped(DropReason::Expired)
+        } else if self.can_send(terms.qos, bounds) {
             let kept = self.keeps(terms.qos, terms.share, bounds);
             let kept = kept.then(|| terms.delivery(parcel.message()));
             self.send(parcel.content(), terms, kept, bounds, spare)
