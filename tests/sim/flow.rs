@@ -1,0 +1,132 @@
+//! Time passes, everything flows, and a run comes to its end: the part of a run without choices.
+
+use crate::checks::check_rest;
+use crate::honest::Client;
+use crate::schedule::{Peer, World};
+
+impl World {
+    /// Time passes; what is due is done in its time, and clients stay alive where the network
+    /// lets them.
+    pub(crate) fn pass(&mut self, ms: u64, flows: bool) {
+        let end_ms = self.ms() + ms;
+        if flows {
+            self.pump();
+        }
+        loop {
+            let pings = self.clients.iter().filter_map(Client::ping_at_ms);
+            let next_ms = pings.chain(self.host.deadline()).min().unwrap_or(end_ms);
+            let at_ms = next_ms.clamp(self.ms(), end_ms);
+            self.host.now.unix_ms += at_ms - self.ms();
+            self.host.now.ticks_ms = at_ms;
+            self.ping();
+            self.judge();
+            self.host.tick(&mut self.record);
+            self.judge();
+            if flows {
+                self.pump();
+            }
+            if next_ms >= end_ms {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn ping(&mut self) {
+        let ms = self.ms();
+        for client in &mut self.clients {
+            if client.ping_at_ms().is_some_and(|at_ms| at_ms <= ms)
+                && let Some(line) = client.line
+            {
+                let said = client.ping(ms);
+                self.host.lines[line].up.put(&said);
+            }
+        }
+    }
+
+    /// Everything that is not stalled flows until nothing moves; clients answer.
+    pub(crate) fn pump(&mut self) {
+        for _ in 0..100_000 {
+            let before = self.record.hash;
+            for (line, peer) in self.open.clone() {
+                self.up_line(line, usize::MAX);
+                self.down_line(line, peer, usize::MAX);
+            }
+            for shard in 0..self.host.shards.len() {
+                if self.host.unsettled[shard] {
+                    self.host.settle(shard, &mut self.record);
+                }
+            }
+            let mut moved = false;
+            for (from, to) in self.host.letters() {
+                self.host.deliver(from, to);
+                moved = true;
+            }
+            self.judge();
+            let ms = self.ms();
+            for client in &mut self.clients {
+                let Some(line) = client.line else { continue };
+                while !client.answers.is_empty() {
+                    let said = client.answer(ms);
+                    self.host.lines[line].up.put(&said);
+                    moved = true;
+                }
+            }
+            let unsettled = self.host.unsettled.iter().any(|unsettled| *unsettled);
+            if before == self.record.hash && !moved && !unsettled {
+                return self.model.forget_hopeless(&self.host);
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    pub(crate) fn check(&mut self) {
+        self.judge();
+        self.model.check_always(&self.host);
+    }
+
+    /// The network is well again, everybody comes back, hears everything and answers it.
+    pub(crate) fn settle(&mut self) {
+        for line in &mut self.host.lines {
+            line.up.stall(0);
+            line.down.stall(0);
+        }
+        // What nobody listens to any more, the broker learns of.
+        for (line, peer) in self.open.clone() {
+            if peer == Peer::Nobody {
+                self.host.lines[line].cut(&mut self.chance);
+            }
+        }
+        self.pump();
+        for _ in 0..2 {
+            for number in 0..self.clients.len() {
+                if self.clients[number].line.is_none() && self.clients[number].habits.persistent {
+                    self.connect(number);
+                }
+            }
+            self.pump();
+        }
+        for client in &self.clients {
+            assert!(client.is_done() || client.line.is_none(), "{client:?}");
+        }
+        self.model.check_quiet(&self.host);
+    }
+
+    /// Everybody goes, every session expires, retained messages are deleted: nothing may be left.
+    pub(crate) fn end(&mut self) {
+        for (line, _) in self.open.clone() {
+            self.host.lines[line].cut(&mut self.chance);
+        }
+        self.pump();
+        let expiry_ms = u64::from(self.plan.limits.session_expiry_secs_max) * 1000;
+        self.pass(expiry_ms + 200_000, true);
+        self.model.check_retained(&self.host);
+        check_rest(&self.host);
+        for filter in ["#", "$x/#"] {
+            let found: Vec<_> =
+                self.host.commons.retained(filter, usize::MAX, self.host.now).collect();
+            for view in found {
+                assert!(self.host.commons.forget_retained(&view.topic), "{view:?}");
+            }
+        }
+    }
+}

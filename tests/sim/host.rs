@@ -1,0 +1,416 @@
+//! The production shards in one thread: sockets, mailboxes and the rhythm of the server around
+//! them (`server/hall`, `server/connection`), with lines of the simulated network for sockets.
+//!
+//! Whatever passes between shards and clients is told in [`Seen`], in its order; who judges it is
+//! the model. Nothing here knows what is right.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mqttd::broker::{
+    Admission, Closing, Commons, ConnectionId, Departure, Directions, Event, Heard, Introduction,
+    Letter, Limits, Lost, Methods, Now, Reception, Refusal, Shard,
+};
+use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
+
+use crate::network::Line;
+use crate::record::Record;
+
+/// Something that passed between the shards and a client.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// A CONNECT was let in.
+    Admitted { line: usize, client_id: String, connect: Vec<u8> },
+    /// The shard used these bytes: whole packets.
+    Took { line: usize, bytes: Vec<u8> },
+    /// The socket took the last byte of this packet.
+    Said { line: usize, packet: Vec<u8> },
+    /// The shard was told that the peer is gone.
+    Lost { line: usize },
+    /// A connection ended, says the shard.
+    Ended { client_id: String, departure: Departure },
+    /// A shard did what was due.
+    Ticked { shard: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// No CONNECT yet.
+    Lobby,
+    Shard(usize, ConnectionId),
+    Closed,
+}
+
+/// The broker's end of a line.
+#[derive(Debug)]
+struct Socket {
+    place: Place,
+    /// Until it is let in.
+    introduction: Introduction,
+    /// Received and not used.
+    partial: Vec<u8>,
+    /// Sent, as far as it is no whole packet.
+    said: Vec<u8>,
+    choked: bool,
+    held: bool,
+    blocked: bool,
+}
+
+pub(crate) struct Host {
+    pub(crate) commons: Arc<Commons>,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) lines: Vec<Line>,
+    sockets: Vec<Socket>,
+    by_id: BTreeMap<(usize, u32, u32), usize>,
+    /// Letters on their way: from, to.
+    mail: Vec<Vec<VecDeque<Letter>>>,
+    /// Shards whose trays hold something.
+    pub(crate) unsettled: Vec<bool>,
+    pub(crate) now: Now,
+    pub(crate) seen: VecDeque<Seen>,
+    desk: Desk,
+}
+
+/// Lets everybody in whom the protocol lets in.
+struct Desk {
+    commons: Arc<Commons>,
+    methods: Methods,
+    assigned: Cell<u32>,
+}
+
+impl Reception for Desk {
+    fn limits(&self) -> Arc<Limits> {
+        self.commons.limits()
+    }
+
+    fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    fn directions(&self) -> Arc<Directions> {
+        self.commons.directions()
+    }
+
+    fn client_id(&self) -> Box<str> {
+        self.assigned.set(self.assigned.get() + 1);
+        format!("assigned-{}", self.assigned.get()).into()
+    }
+
+    fn admits(&self, _: &Connect<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// Refills of an outbox in one flush, as the server has it.
+const REFILLS_MAX: usize = 8;
+
+impl Host {
+    pub(crate) fn new(shards: u16, limits: &Limits) -> Self {
+        let count = usize::from(shards);
+        let commons = Commons::new(count, limits.clone(), 0x5eed);
+        let (methods, assigned) = (Methods::default(), Cell::new(0));
+        let desk = Desk { commons: Arc::clone(&commons), methods, assigned };
+        Self {
+            shards: (0..shards).map(|number| Shard::new(number, Arc::clone(&commons))).collect(),
+            commons,
+            lines: Vec::new(),
+            sockets: Vec::new(),
+            by_id: BTreeMap::new(),
+            mail: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            unsettled: vec![false; count],
+            now: Now { ticks_ms: 1000, unix_ms: 1_700_000_000_000 },
+            seen: VecDeque::new(),
+            desk,
+        }
+    }
+
+    /// A new connection; its number.
+    pub(crate) fn open(&mut self, down_bytes_max: usize) -> usize {
+        self.lines.push(Line::new(down_bytes_max));
+        self.sockets.push(Socket {
+            place: Place::Lobby,
+            introduction: Introduction::new(SocketAddr::from(([127, 0, 0, 1], 1024))),
+            partial: Vec::new(),
+            said: Vec::new(),
+            choked: false,
+            held: false,
+            blocked: false,
+        });
+        self.lines.len() - 1
+    }
+
+    pub(crate) fn is_closed(&self, line: usize) -> bool {
+        self.sockets[line].place == Place::Closed
+    }
+
+    /// Whether the broker holds bytes of this line that it will look at again by itself.
+    pub(crate) fn is_held(&self, line: usize) -> bool {
+        self.sockets[line].held && !self.sockets[line].choked
+    }
+
+    pub(crate) fn is_blocked(&self, line: usize) -> bool {
+        self.sockets[line].blocked
+    }
+
+    /// Bytes come out of the line into the broker, or its end does.
+    pub(crate) fn arrive(&mut self, line: usize, count: usize, record: &mut Record) {
+        match self.sockets[line].place {
+            Place::Closed => drop(self.lines[line].up.take(usize::MAX)),
+            Place::Lobby => {
+                let bytes = self.lines[line].up.take(count);
+                self.sockets[line].partial.extend(bytes);
+                self.greet(line, record);
+                if self.sockets[line].place == Place::Lobby && self.lines[line].up.is_over() {
+                    self.close(line);
+                }
+            }
+            Place::Shard(shard, id) => self.read(line, shard, id, count, record),
+        }
+    }
+
+    fn read(
+        &mut self,
+        line: usize,
+        shard: usize,
+        id: ConnectionId,
+        count: usize,
+        record: &mut Record,
+    ) {
+        let (up, socket) = (&self.lines[line].up, &self.sockets[line]);
+        if up.is_over() && !socket.held || up.is_ended() && socket.choked {
+            self.shards[shard].lost(id, Lost::ByPeer, self.now);
+            self.note_events(shard);
+            self.seen.push_back(Seen::Lost { line });
+            self.unsettled[shard] = true;
+            return self.close(line);
+        }
+        if self.sockets[line].choked {
+            return;
+        }
+        if !self.sockets[line].held {
+            let bytes = self.lines[line].up.take(count);
+            self.sockets[line].partial.extend(bytes);
+        }
+        self.offer(line, shard, id, record);
+    }
+
+    /// Gives the shard what came.
+    fn offer(&mut self, line: usize, shard: usize, id: ConnectionId, record: &mut Record) {
+        let socket = &mut self.sockets[line];
+        socket.held = false;
+        let used = self.shards[shard].receive(id, &socket.partial, self.now);
+        let bytes: Vec<u8> = socket.partial.drain(..used).collect();
+        if !socket.partial.is_empty() {
+            socket.choked = self.shards[shard].choked(id);
+            socket.held = socket.choked || self.shards[shard].sated();
+            record.tally.choked += u64::from(socket.choked);
+        }
+        record.bytes("→", line, &bytes, self.now.ticks_ms);
+        self.seen.push_back(Seen::Took { line, bytes });
+        self.note_events(shard);
+        self.unsettled[shard] = true;
+    }
+
+    /// Until it is let in or turned away; what follows goes to the shard.
+    fn greet(&mut self, line: usize, record: &mut Record) {
+        loop {
+            let socket = &mut self.sockets[line];
+            let (used, heard) = socket.introduction.hear(&socket.partial, &self.desk);
+            let bytes: Vec<u8> = socket.partial.drain(..used).collect();
+            record.bytes("→", line, &bytes, self.now.ticks_ms);
+            match heard {
+                Heard::More => return,
+                Heard::Challenge(bytes) => self.lines[line].down.put(&bytes),
+                Heard::Admitted(admission) => {
+                    let (version, limits) = (admission.version, admission.limits);
+                    return match self.admit(line, *admission, &bytes, record) {
+                        Ok((shard, id)) if !self.sockets[line].partial.is_empty() => {
+                            self.offer(line, shard, id, record);
+                        }
+                        Ok(_) => {}
+                        Err(refusal) => {
+                            let directions = self.commons.directions();
+                            self.refuse(line, &refusal.connack(version, limits, &directions));
+                        }
+                    };
+                }
+                Heard::Refused { connack, .. } | Heard::Violated { connack, .. } => {
+                    return self.refuse(line, &connack);
+                }
+                Heard::NoConnect | Heard::Goodbye => return self.refuse(line, &[]),
+            }
+        }
+    }
+
+    fn refuse(&mut self, line: usize, connack: &[u8]) {
+        self.lines[line].down.put(connack);
+        self.close(line);
+    }
+
+    fn admit(
+        &mut self,
+        line: usize,
+        admission: Admission,
+        bytes: &[u8],
+        record: &mut Record,
+    ) -> Result<(usize, ConnectionId), Refusal> {
+        let client_id = admission.client_id.to_string();
+        let shard = self.commons.home(&client_id);
+        let id = self.shards[shard].admit(admission, self.now)?;
+        // What was taken over ends before the new connection has its place.
+        self.end_closing(shard, record);
+        self.sockets[line].place = Place::Shard(shard, id);
+        self.by_id.insert((shard, id.slot, id.serial), line);
+        self.unsettled[shard] = true;
+        self.seen.push_back(Seen::Admitted { line, client_id, connect: bytes.to_vec() });
+        self.note_events(shard);
+        Ok((shard, id))
+    }
+
+    /// The broker's end of a line is gone.
+    fn close(&mut self, line: usize) {
+        if let Place::Shard(shard, id) = self.sockets[line].place {
+            self.by_id.remove(&(shard, id.slot, id.serial));
+        }
+        let socket = &mut self.sockets[line];
+        socket.place = Place::Closed;
+        socket.partial = Vec::new();
+        self.lines[line].down.end();
+        self.lines[line].up.end();
+    }
+
+    /// Empties the out-trays of a shard.
+    pub(crate) fn settle(&mut self, shard: usize, record: &mut Record) {
+        for _ in 0..REFILLS_MAX {
+            self.end_closing(shard, record);
+            let dirty = std::mem::take(&mut self.shards[shard].trays().dirty);
+            if dirty.is_empty() {
+                break;
+            }
+            for id in dirty {
+                self.flush(shard, id, record);
+            }
+        }
+        self.end_closing(shard, record);
+        let trays = self.shards[shard].trays();
+        self.unsettled[shard] = !trays.dirty.is_empty();
+        for (to, letter) in trays.letters.iter_mut().enumerate() {
+            if !letter.is_empty() {
+                record.tally.letters += 1;
+                self.mail[shard][to].push_back(std::mem::take(letter));
+            }
+        }
+        self.note_events(shard);
+    }
+
+    fn flush(&mut self, shard: usize, id: ConnectionId, record: &mut Record) {
+        let Some(&line) = self.by_id.get(&(shard, id.slot, id.serial)) else { return };
+        if !self.sockets[line].blocked {
+            let Some(outbox) = self.shards[shard].outbox(id) else { return };
+            let unsent = outbox.unsent();
+            let taken = unsent.len().min(self.lines[line].room());
+            let bytes = unsent[..taken].to_vec();
+            self.sockets[line].blocked = taken < unsent.len();
+            record.tally.blocked += u64::from(taken < unsent.len());
+            outbox.sent(taken);
+            self.send(line, &bytes, record);
+        }
+        self.shards[shard].flushed(id, self.now);
+        let socket = &mut self.sockets[line];
+        if socket.choked && !self.shards[shard].choked(id) {
+            socket.choked = false;
+        }
+    }
+
+    /// The socket has room again.
+    pub(crate) fn writable(&mut self, line: usize, record: &mut Record) {
+        if let Place::Shard(shard, id) = self.sockets[line].place {
+            self.sockets[line].blocked = false;
+            self.flush(shard, id, record);
+            self.unsettled[shard] = true;
+        }
+    }
+
+    fn send(&mut self, line: usize, bytes: &[u8], record: &mut Record) {
+        record.bytes("←", line, bytes, self.now.ticks_ms);
+        self.lines[line].down.put(bytes);
+        let said = &mut self.sockets[line].said;
+        said.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(frame) =
+            Frame::split(&said[start..], PACKET_BYTES_MAX).expect("a broker that speaks MQTT")
+        {
+            let packet = said[start..start + frame.len].to_vec();
+            start += frame.len;
+            self.seen.push_back(Seen::Said { line, packet });
+        }
+        said.drain(..start);
+    }
+
+    /// Sends farewells, as far as the socket takes them, and closes what the shard has ended.
+    fn end_closing(&mut self, shard: usize, record: &mut Record) {
+        let closing = std::mem::take(&mut self.shards[shard].trays().closing);
+        for Closing { id, mut farewell } in closing {
+            let Some(&line) = self.by_id.get(&(shard, id.slot, id.serial)) else { continue };
+            farewell.truncate(self.lines[line].room());
+            self.send(line, &farewell, record);
+            self.close(line);
+        }
+    }
+
+    fn note_events(&mut self, shard: usize) {
+        for event in std::mem::take(&mut self.shards[shard].trays().events) {
+            if let Event::Disconnected { client_id, departure, .. } = event {
+                self.seen.push_back(Seen::Ended { client_id: client_id.into(), departure });
+            }
+        }
+    }
+
+    /// Pairs of shards with letters between.
+    pub(crate) fn letters(&self) -> Vec<(usize, usize)> {
+        let count = self.shards.len();
+        let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
+        pairs.filter(|&(from, to)| !self.mail[from][to].is_empty()).collect()
+    }
+
+    /// The next letter of one shard to another arrives.
+    pub(crate) fn deliver(&mut self, from: usize, to: usize) {
+        if let Some(mut letter) = self.mail[from][to].pop_front() {
+            self.shards[to].deliver(&mut letter, self.now);
+            self.unsettled[to] = true;
+        }
+    }
+
+    /// When a shard has something to do.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.shards.iter().filter_map(Shard::deadline).min()
+    }
+
+    /// Shards do what is due.
+    pub(crate) fn tick(&mut self, record: &mut Record) {
+        for shard in 0..self.shards.len() {
+            if self.shards[shard].deadline().is_some_and(|at_ms| at_ms <= self.now.ticks_ms) {
+                self.shards[shard].tick(self.now);
+                self.note_events(shard);
+                self.seen.push_back(Seen::Ticked { shard });
+                self.settle(shard, record);
+            }
+        }
+    }
+
+    /// An operator ends a client's connection.
+    pub(crate) fn kick(&mut self, client_id: &str) -> bool {
+        let shard = self.commons.home(client_id);
+        let kicked = self.shards[shard].kick(client_id, self.now);
+        self.note_events(shard);
+        self.unsettled[shard] = true;
+        kicked
+    }
+
+    /// Connections that have a socket, a shard.
+    pub(crate) fn connection_count(&self, shard: usize) -> usize {
+        self.by_id.range((shard, 0, 0)..(shard + 1, 0, 0)).count()
+    }
+}
