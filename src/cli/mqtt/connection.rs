@@ -55,8 +55,8 @@ struct KeepAlive {
 pub(super) enum Came<T> {
     /// A packet, and what was made of it.
     Packet(T),
-    /// The other descriptor has something.
-    Input,
+    /// What was waited for on the other descriptor.
+    Other,
     /// The deadline passed.
     Late,
     /// Ctrl-C or SIGTERM.
@@ -81,7 +81,7 @@ impl Connection {
         let came = connection.next(Some(&deadline), None, |packet| target.accepted(packet))?;
         connection.granted = match came {
             Came::Packet(granted) => granted?,
-            Came::Input | Came::Late => return Err(connection.silent()),
+            Came::Other | Came::Late => return Err(connection.silent()),
             Came::Interrupted => return Err(interrupted()),
         };
         let secs = connection.granted.keep_alive_secs.unwrap_or(target.args.keep_alive);
@@ -141,7 +141,7 @@ impl Connection {
     pub(super) fn next<T>(
         &mut self,
         deadline: Option<&Deadline>,
-        input: Option<BorrowedFd<'_>>,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
         take: impl FnOnce(&Packet<'_>) -> T,
     ) -> Result<Came<T>, Failure> {
         loop {
@@ -149,7 +149,7 @@ impl Connection {
             let split = Frame::split(&bytes, PACKET_BYTES_MAX);
             let Some(frame) = split.map_err(|_| strange(&self.address))? else {
                 self.input = bytes;
-                if let Some(came) = self.wait(deadline, input)? {
+                if let Some(came) = self.wait(deadline, other)? {
                     return Ok(came);
                 }
                 continue;
@@ -173,7 +173,7 @@ impl Connection {
     fn wait<T>(
         &mut self,
         deadline: Option<&Deadline>,
-        input: Option<BorrowedFd<'_>>,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
     ) -> Result<Option<Came<T>>, Failure> {
         let left = deadline.map(Deadline::left);
         let due = self.keep_alive.as_ref().map(|keep_alive| keep_alive.due.left());
@@ -183,8 +183,8 @@ impl Connection {
             fds.push(PollFd::new(fd, PollFlags::POLLIN));
             fds.len() - 1
         });
-        let input_at = input.map(|fd| {
-            fds.push(PollFd::new(fd, PollFlags::POLLIN));
+        let other_at = other.map(|(fd, events)| {
+            fds.push(PollFd::new(fd, events));
             fds.len() - 1
         });
         let limit = match soonest {
@@ -200,7 +200,7 @@ impl Connection {
             at.and_then(|at| fds.get(at)).is_some_and(|fd| fd.any().unwrap_or(false))
         };
         let (readable, signalled, given) =
-            (is_ready(Some(0)), is_ready(signals_at), is_ready(input_at));
+            (is_ready(Some(0)), is_ready(signals_at), is_ready(other_at));
         if signalled {
             return Ok(Some(Came::Interrupted));
         }
@@ -209,7 +209,7 @@ impl Connection {
             return Ok(None);
         }
         if given {
-            return Ok(Some(Came::Input));
+            return Ok(Some(Came::Other));
         }
         if deadline.is_some_and(Deadline::passed) {
             return Ok(Some(Came::Late));
@@ -257,7 +257,7 @@ impl Connection {
         loop {
             match self.next(Some(&deadline), None, |packet| *packet == Packet::Pingresp)? {
                 Came::Packet(true) => return Ok(true),
-                Came::Packet(false) | Came::Input => {}
+                Came::Packet(false) | Came::Other => {}
                 Came::Late => return Err(self.silent()),
                 Came::Interrupted => return Ok(false),
             }
@@ -303,7 +303,7 @@ impl Connection {
             match self.next(Some(&deadline), None, |_| ()) {
                 Err(failure) => return failure,
                 Ok(Came::Packet(())) => {}
-                Ok(Came::Input | Came::Late | Came::Interrupted) => return self.closed(),
+                Ok(Came::Other | Came::Late | Came::Interrupted) => return self.closed(),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::poll::PollFlags;
 use serde_json::{Value, json};
 
 use super::args::PubArgs;
@@ -194,7 +195,7 @@ impl Sender<'_> {
                     }
                     return Ok(true);
                 }
-                Came::Packet(None) | Came::Input => {}
+                Came::Packet(None) | Came::Other => {}
                 Came::Interrupted => return Ok(false),
                 Came::Late => {
                     let message = format!("no acknowledgement within {} s", self.limit_secs);
@@ -211,11 +212,12 @@ impl Sender<'_> {
         let mut waiting = Vec::new();
         let mut piece = vec![0; 64 * 1024];
         loop {
-            let came = self.connection.next(None, Some(stdin.as_fd()), |_| ())?;
+            let came =
+                self.connection.next(None, Some((stdin.as_fd(), PollFlags::POLLIN)), |_| ())?;
             match came {
                 Came::Packet(()) | Came::Late => continue,
                 Came::Interrupted => return Ok(false),
-                Came::Input => {}
+                Came::Other => {}
             }
             let count = stdin.read(&mut piece).map_err(|error| unreadable("stdin", &error))?;
             waiting.extend_from_slice(&piece[..count]);

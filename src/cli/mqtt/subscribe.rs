@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+use nix::poll::PollFlags;
 
 use super::args::{Retained, SubArgs};
 use super::connect::{self, only_in_5};
@@ -179,7 +182,7 @@ impl Receiver<'_> {
             let deadline = if is_waiting { Some(&answered_by) } else { silence.as_ref() };
             let step = match self.next(deadline)? {
                 Came::Packet(step) => step,
-                Came::Input => continue,
+                Came::Other => return Ok(End::NobodyReads),
                 Came::Late if is_waiting => {
                     let message = format!("no SUBACK within {} s", limit.as_secs());
                     return Err(Failure::new(Exit::Failed, "no_answer", message));
@@ -208,7 +211,10 @@ impl Receiver<'_> {
         let (unreleased, args) = (&self.unreleased, self.args);
         let is_v5 = self.connection.version() == Version::V5;
         let (look, voice, boot) = (&self.look, self.voice, self.boot);
-        self.connection.next(deadline, None, |packet| {
+        // A pipe tells that its reader left, whether or not there is something to print.
+        let stdout = io::stdout();
+        let nobody_reads = Some((stdout.as_fd(), PollFlags::empty()));
+        self.connection.next(deadline, nobody_reads, |packet| {
             step(packet, unreleased, |publish| {
                 // 5.0 was asked not to send them; there the flag may be the publisher's.
                 let is_unwanted = args.no_retained && publish.retain && !is_v5;
