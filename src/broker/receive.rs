@@ -142,11 +142,6 @@ impl Shard {
             .properties
             .message_expiry_interval()
             .map(|secs| self.now.ticks_ms + u64::from(secs) * 1000);
-        if self.limits.checks_payload_format
-            && !publish.properties.payload_format_agrees(publish.payload)
-        {
-            return self.refuse_payload(id, publish);
-        }
         let mut forwarded = Vec::new();
         let forwarded = publish.properties.forwardable(&mut forwarded);
         let Some(alias) = publish.properties.topic_alias() else {
@@ -180,6 +175,11 @@ impl Shard {
         if is_reserved(topic) {
             return self.refuse_reserved(id, publish);
         }
+        // Behind the alias, which is set in any case.
+        let checks = self.limits.checks_payload_format && !properties.is_empty();
+        if checks && !properties.payload_format_agrees(publish.payload) {
+            return self.refuse_payload(id, publish);
+        }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let receive_maximum = self.limits.receive_maximum;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
@@ -209,13 +209,12 @@ impl Shard {
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return Ok(());
         };
-        let reason = if session.version == Version::V5 {
-            ReasonCode::NotAuthorized
-        } else {
-            session.accept(publish.qos, publish.packet_id, receive_maximum)?;
-            ReasonCode::Success
-        };
-        self.answer_publish(id, publish, reason);
+        if session.version == Version::V5 {
+            let words = "topics below $SYS are the broker's own";
+            return self.refuse_publish(id, publish, ReasonCode::NotAuthorized, words);
+        }
+        session.accept(publish.qos, publish.packet_id, receive_maximum)?;
+        self.answer_publish(id, publish, ReasonCode::Success);
         Ok(())
     }
 
@@ -235,17 +234,27 @@ impl Shard {
     /// (section 3.3.2.3.2). With QoS 0 there is no other answer than DISCONNECT.
     fn refuse_payload(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Result<(), Violation> {
         let violation = Violation::PayloadFormatInvalid;
-        let ack = Acknowledge {
-            packet_id: publish.packet_id,
-            reason: violation.reason(),
-            properties: Properties::EMPTY,
-        };
-        let packet = match publish.qos {
-            QoS::AtMostOnce => return Err(violation),
-            QoS::AtLeastOnce => Packet::Puback(ack),
-            QoS::ExactlyOnce => Packet::Pubrec(ack),
-        };
-        self.desk.answer(id.slot, &violation.to_string(), &packet)
+        if publish.qos == QoS::AtMostOnce {
+            return Err(violation);
+        }
+        self.refuse_publish(id, publish, violation.reason(), &violation.to_string())
+    }
+
+    /// PUBACK or PUBREC with a failure: it ends the exchange.
+    fn refuse_publish(
+        &mut self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+        reason: ReasonCode,
+        words: &str,
+    ) -> Result<(), Violation> {
+        let packet_id = publish.packet_id;
+        let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
+        match publish.qos {
+            QoS::AtMostOnce => Ok(()),
+            QoS::AtLeastOnce => self.desk.answer(id.slot, words, &Packet::Puback(ack)),
+            QoS::ExactlyOnce => self.desk.answer(id.slot, words, &Packet::Pubrec(ack)),
+        }
     }
 
     /// Ends the connection of a client that broke the standard `[MQTT-4.13.1-1]`.

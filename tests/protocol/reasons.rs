@@ -311,6 +311,14 @@ fn a_payload_that_is_not_what_it_says_is_refused_where_that_is_checked() {
         broker.send(client, &Packet::Publish(publish_2(2, "a", b"x")));
         broker.expect_publish(client, &publish("a", b"x"));
         broker.expect(client, &crate::kit::packets::pubrec(2));
+        // An alias is set all the same.
+        let aliased = Properties::from_checked(b"\x01\x01\x23\x00\x01");
+        let bad = Publish { properties: aliased, ..publish_1(3, "a", b"\xff") };
+        broker.send(client, &Packet::Publish(bad));
+        broker.hear(client, |packet| assert!(matches!(packet, Packet::Puback(_)), "{packet:?}"));
+        let properties = Properties::from_checked(b"\x23\x00\x01");
+        broker.send(client, &Packet::Publish(Publish { properties, ..publish("", b"y") }));
+        broker.expect_publish(client, &publish("a", b"y"));
         // With QoS 0 there is no other answer.
         let bad = Publish { properties: text, ..publish("a", b"\xff") };
         broker.send(client, &Packet::Publish(bad));
