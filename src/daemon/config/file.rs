@@ -26,20 +26,39 @@ const DIRECTORY: &str = "conf.d";
 /// # Errors
 /// All that is wrong with it, in the order of the files and lines.
 pub fn load(place: &Place) -> Result<Loaded, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut texts = Vec::new();
+    for (path, optional) in paths(place, &mut errors) {
+        match text_of(&path) {
+            Ok(text) => texts.push(Ok((path, text))),
+            Err(Unread::Missing) if optional => {}
+            Err(unread) => texts.push(Err(unread.error(&path))),
+        }
+    }
+    merge(errors.into_iter().map(Err).chain(texts))
+}
+
+/// What files give together, of which the texts were read or could not be: [`load`] without a
+/// disk. The last one wins.
+///
+/// # Errors
+/// All that is wrong, in the order of the files and lines.
+pub fn merge(
+    texts: impl IntoIterator<Item = Result<(PathBuf, String), ConfigError>>,
+) -> Result<Loaded, Vec<ConfigError>> {
     let mut settings: Vec<_> =
         keys().iter().map(|key| Setting { value: key.default_value(), origin: None }).collect();
     let mut errors = Vec::new();
     let mut files = Vec::new();
     let mut digest = DefaultHasher::new();
-    for (path, optional) in paths(place, &mut errors) {
-        match text_of(&path) {
-            Ok(text) => {
+    for text in texts {
+        match text {
+            Ok((path, text)) => {
                 (&path, &text).hash(&mut digest);
                 errors.extend(read(&path, &text, &mut settings).err().into_iter().flatten());
                 files.push(path);
             }
-            Err(Unread::Missing) if optional => {}
-            Err(unread) => errors.push(unread.error(&path)),
+            Err(error) => errors.push(error),
         }
     }
     if !errors.is_empty() {

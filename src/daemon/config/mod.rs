@@ -24,7 +24,7 @@ use std::path::PathBuf;
 pub use check::warnings;
 pub use diff::diff;
 pub use document::{dump, manual, shipped};
-pub use file::load;
+pub use file::{load, merge};
 pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
