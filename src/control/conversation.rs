@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::crowd::Seat;
-use super::frame::{self, Hello, PROTOCOL, REQUEST_BYTES_MAX, Request};
+use super::frame::{self, Cut, Hello, PROTOCOL, REQUEST_BYTES_MAX, Request};
 use crate::admin::{Answers, Lines, Pages, Problem, Reply};
 
 /// Time for a whole request to arrive, counted from the answer to the one before.
@@ -33,13 +33,6 @@ pub(super) struct Conversation {
     pub(super) told: oneshot::Receiver<()>,
     /// Bytes read and not yet used.
     pub(super) read: Vec<u8>,
-}
-
-/// What comes next from the peer.
-enum Next {
-    Line(Vec<u8>),
-    TooLong,
-    Over,
 }
 
 impl Conversation {
@@ -61,9 +54,9 @@ impl Conversation {
         loop {
             self.seat.busy();
             let line = match next {
-                Next::Line(line) => line,
-                Next::Over => return Ok(()),
-                Next::TooLong => {
+                Some(Cut::Line(line)) => line,
+                None => return Ok(()),
+                Some(Cut::TooLong) => {
                     let problem = Problem::new(
                         "request_too_large",
                         format!("a request has {REQUEST_BYTES_MAX} bytes at most"),
@@ -77,24 +70,21 @@ impl Conversation {
         }
     }
 
-    async fn next_while_idle(&mut self) -> io::Result<Next> {
+    /// What comes next; `None` when nothing does.
+    async fn next_while_idle(&mut self) -> io::Result<Option<Cut>> {
         let (limit, stream, read) =
             (Duration::from_secs(IDLE_SECS_MAX), &mut self.stream, &mut self.read);
         tokio::select! {
-            _ = &mut self.told => Ok(Next::Over),
-            next = timeout(limit, next(stream, read)) => next.unwrap_or(Ok(Next::Over)),
+            _ = &mut self.told => Ok(None),
+            next = timeout(limit, next(stream, read)) => next.unwrap_or(Ok(None)),
         }
     }
 
     /// Answers one line.
     async fn take(&mut self, line: &[u8]) -> io::Result<()> {
-        let request: Request = match serde_json::from_slice(line) {
+        let request = match Request::read(line) {
             Ok(request) => request,
-            Err(error) => {
-                let problem = Problem::new("bad_request", format!("not a request: {error}"))
-                    .hint(r#"a request is one line: {"id":1,"call":"ping","args":{}}"#);
-                return self.reply(&frame::Reply::problem(None, problem)).await;
-            }
+            Err(problem) => return self.reply(&frame::Reply::problem(None, problem)).await,
         };
         let id = request.id;
         let answers = Arc::clone(&self.answers);
@@ -164,19 +154,11 @@ impl Conversation {
 }
 
 /// The next line. Nothing is lost when this is dropped half-way.
-async fn next(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<Next> {
+async fn next(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<Option<Cut>> {
     loop {
-        if let Some(end) = read.iter().position(|&byte| byte == b'\n') {
-            let mut line: Vec<u8> = read.drain(..=end).collect();
-            line.pop();
-            let fits = line.len() <= REQUEST_BYTES_MAX;
-            return Ok(if fits { Next::Line(line) } else { Next::TooLong });
-        }
-        if read.len() > REQUEST_BYTES_MAX {
-            return Ok(Next::TooLong);
-        }
-        if stream.read_buf(read).await? == 0 {
-            return Ok(Next::Over);
+        let cut = Cut::first(read);
+        if cut.is_some() || stream.read_buf(read).await? == 0 {
+            return Ok(cut);
         }
     }
 }

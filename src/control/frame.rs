@@ -25,6 +25,28 @@ pub struct Hello {
     pub protocol: u32,
 }
 
+/// What a peer sent where a request was due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A line, its newline taken off.
+    Line(Vec<u8>),
+    /// More than [`REQUEST_BYTES_MAX`] bytes.
+    TooLong,
+}
+
+impl Cut {
+    /// Takes the first line off what a peer has sent; `None` while more of it may come.
+    #[must_use]
+    pub fn first(sent: &mut Vec<u8>) -> Option<Self> {
+        let Some(end) = sent.iter().position(|&byte| byte == b'\n') else {
+            return (sent.len() > REQUEST_BYTES_MAX).then_some(Self::TooLong);
+        };
+        let mut line: Vec<u8> = sent.drain(..=end).collect();
+        line.pop();
+        Some(if line.len() <= REQUEST_BYTES_MAX { Self::Line(line) } else { Self::TooLong })
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -54,6 +76,19 @@ pub struct Reply {
     /// Whether another line follows for the same request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
+}
+
+impl Request {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// It is no request; the problem says so to whoever sent it.
+    pub fn read(line: &[u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(line).map_err(|error| {
+            Problem::new("bad_request", format!("not a request: {error}"))
+                .hint(r#"a request is one line: {"id":1,"call":"ping","args":{}}"#)
+        })
+    }
 }
 
 impl Reply {
@@ -89,6 +124,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn lines_are_cut_off_one_by_one_and_too_long_ones_at_once() {
+        let mut sent = b"one\n\ntw".to_vec();
+        assert_eq!(Cut::first(&mut sent), Some(Cut::Line(b"one".to_vec())));
+        assert_eq!(Cut::first(&mut sent), Some(Cut::Line(Vec::new())));
+        assert_eq!(Cut::first(&mut sent), None);
+        sent.resize(REQUEST_BYTES_MAX, b' ');
+        assert_eq!(Cut::first(&mut sent), None);
+        sent.push(b' ');
+        assert_eq!(Cut::first(&mut sent), Some(Cut::TooLong), "however much more would come");
+        sent.push(b'\n');
+        assert_eq!(Cut::first(&mut sent), Some(Cut::TooLong));
+    }
 
     #[test]
     fn a_request_needs_only_its_call() {

@@ -29,6 +29,6 @@ pub use client::{CallError, Client, ConnectError, Dialled};
 pub use conversation::IDLE_SECS_MAX;
 pub use crowd::CONNECTIONS_MAX;
 pub use door::{BindError, Door, PATH_BYTES_MAX};
-pub use frame::{Hello, PROTOCOL, REQUEST_BYTES_MAX, Reply, Request};
+pub use frame::{Cut, Hello, PROTOCOL, REQUEST_BYTES_MAX, Reply, Request};
 pub use place::Place;
 pub use serve::{Serving, serve};
