@@ -7,16 +7,10 @@
 
 use super::gate::Seat;
 use super::hall::Hall;
+use super::incoming::{Incoming, ReadBuffer};
 use super::shared::Shared;
 use crate::broker::{ConnectionId, Lost, Now};
 use crate::transport::{Received, Sent, Stream};
-
-/// Bytes of one read. More would push the packets out of the processor's cache before they are
-/// looked at.
-const READ_BYTES: usize = 64 * 1024;
-/// An incomplete packet up to this size is put in front of the next read; a larger one grows in
-/// its connection's own buffer, so that it is not copied again with every read.
-const HEADROOM_BYTES: usize = 16 * 1024;
 
 /// One network connection of a shard.
 #[derive(Debug)]
@@ -25,7 +19,7 @@ pub(super) struct Socket {
     pub(super) serial: u32,
     pub(super) seat: Seat,
     /// Bytes received and not used: an incomplete packet, or what a choked client sent.
-    partial: Vec<u8>,
+    partial: Incoming,
     /// Waits for its turn to be read.
     pub(super) queued: bool,
     /// The peer has ended the connection or it is broken: to be read to its end.
@@ -47,7 +41,7 @@ impl Socket {
             serial,
             seat,
             held: !rest.is_empty(),
-            partial: rest,
+            partial: rest.into(),
             queued: false,
             ending: false,
             blocked: false,
@@ -58,30 +52,6 @@ impl Socket {
 
     pub(super) const fn partial_bytes(&self) -> usize {
         self.partial.len()
-    }
-}
-
-/// The one buffer all connections of a thread are read into, with room in front for what was left
-/// over from the read before.
-#[derive(Debug)]
-pub(super) struct ReadBuffer {
-    bytes: Box<[u8]>,
-}
-
-impl ReadBuffer {
-    pub(super) fn new() -> Self {
-        Self { bytes: vec![0; HEADROOM_BYTES + READ_BYTES].into() }
-    }
-
-    fn space(&mut self) -> &mut [u8] {
-        &mut self.bytes[HEADROOM_BYTES..]
-    }
-
-    /// The `count` bytes just read with `front` before them.
-    fn behind(&mut self, front: &[u8], count: usize) -> &[u8] {
-        let start = HEADROOM_BYTES - front.len();
-        self.bytes[start..HEADROOM_BYTES].copy_from_slice(front);
-        &self.bytes[start..HEADROOM_BYTES + count]
     }
 }
 
@@ -139,17 +109,8 @@ impl Hall {
         let Some(socket) = self.sockets.at(slot) else { return };
         let id = ConnectionId { slot, serial: socket.serial };
         let before = socket.partial.len();
-        if before <= HEADROOM_BYTES {
-            let bytes = buffer.behind(&socket.partial, count);
-            let used = self.shard.receive(id, bytes, now);
-            if before > 0 || used < bytes.len() {
-                keep(&mut socket.partial, &bytes[used..]);
-            }
-        } else {
-            socket.partial.extend_from_slice(&buffer.space()[..count]);
-            let used = self.shard.receive(id, &socket.partial, now);
-            drop_front(&mut socket.partial, used);
-        }
+        let shard = &mut self.shard;
+        socket.partial.take_in(buffer, count, |bytes| shard.receive(id, bytes, now));
         self.after_receive(slot, before, shared, now);
     }
 
@@ -159,8 +120,8 @@ impl Hall {
         let id = ConnectionId { slot, serial: socket.serial };
         let before = socket.partial.len();
         socket.held = false;
-        let used = self.shard.receive(id, &socket.partial, now);
-        drop_front(&mut socket.partial, used);
+        let shard = &mut self.shard;
+        let used = socket.partial.offer(|bytes| shard.receive(id, bytes, now));
         self.after_receive(slot, before, shared, now);
         used
     }
@@ -234,24 +195,5 @@ impl Hall {
             self.choked -= 1;
             self.enqueue(slot);
         }
-    }
-}
-
-/// Keeps the rest of what was read; a buffer that has become far too large is made smaller.
-fn keep(partial: &mut Vec<u8>, rest: &[u8]) {
-    if rest.is_empty() || partial.capacity() > rest.len().saturating_mul(4).max(HEADROOM_BYTES) {
-        *partial = Vec::new();
-    }
-    partial.clear();
-    partial.extend_from_slice(rest);
-}
-
-/// As [`keep`], when the rest lies in `partial` itself.
-fn drop_front(partial: &mut Vec<u8>, used: usize) {
-    partial.drain(..used);
-    if partial.is_empty() {
-        *partial = Vec::new();
-    } else if partial.capacity() > partial.len().saturating_mul(4).max(HEADROOM_BYTES) {
-        partial.shrink_to_fit();
     }
 }

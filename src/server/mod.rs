@@ -25,6 +25,7 @@ mod events;
 mod gate;
 mod greeting;
 mod hall;
+mod incoming;
 mod linger;
 mod lobby;
 mod mailbox;
@@ -46,6 +47,7 @@ use std::time::Duration;
 
 pub use anonymous::Anonymous;
 pub use gate::ListenerView;
+pub use incoming::{Incoming, ReadBuffer};
 pub use options::{Options, StartError};
 
 use crate::broker::{Commons, Now, Shard, Stats};

@@ -13,8 +13,8 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 
 use super::clock::Clock;
-use super::connection::ReadBuffer;
 use super::errands::Errands;
+use super::incoming::ReadBuffer;
 use super::shared::Shared;
 
 /// The bell in the cell; no slot is that large.
@@ -34,7 +34,7 @@ pub(super) fn run(shared: &Arc<Shared>, number: usize, poll: Poll) {
 
 fn turn_until_stopped(shared: &Shared, number: usize, mut poll: Poll) {
     let cell = &shared.cells[number];
-    let mut buffer = ReadBuffer::new();
+    let mut buffer = ReadBuffer::default();
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut errands = Errands::default();
     let mut sleep = Some(Duration::ZERO);
