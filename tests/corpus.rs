@@ -49,7 +49,7 @@ macro_rules! targets {
     };
 }
 
-targets! { decode filters round_trip shard }
+targets! { config control decode filters round_trip shard }
 
 /// A target that is not replayed here, or not built there, is no target.
 #[test]

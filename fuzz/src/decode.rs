@@ -4,23 +4,40 @@
 //! the box of a CONNECT for anything else, so that what a packet announces costs nothing.
 
 use mqttd::codec::{
-    Connect, DecodeError, Frame, PACKET_BYTES_MAX, Packet, Properties, Version, decode,
+    Connect, DecodeError, Frame, PACKET_BYTES_MAX, Packet, Properties, Publish, QoS, Version,
+    decode,
 };
+use mqttd::server::{Incoming, ReadBuffer};
 
 use super::VERSIONS;
 
 /// Largest packets that connections take in: as small as can be, small, usual, all.
 const LIMITS: [u32; 4] = [5, 60, 16 << 20, PACKET_BYTES_MAX];
 
-/// The first byte chooses the limit, the second the sizes of the pieces; the rest is the stream.
+/// The first byte chooses the limit, the second the sizes of the pieces; the rest is the stream,
+/// behind a large packet when the first says so.
 pub fn run(bytes: &[u8]) {
-    let Some((&[limit, pieces], stream)) = bytes.split_first_chunk() else { return };
-    let limit = LIMITS[usize::from(limit) % LIMITS.len()];
-    let (frames, end) = whole(stream, limit);
-    assert_eq!(in_pieces(stream, limit, pieces), (frames.clone(), end), "pieces matter");
+    let Some((&[settings, pieces], rest)) = bytes.split_first_chunk() else { return };
+    let limit = LIMITS[usize::from(settings) % LIMITS.len()];
+    let mut stream = Vec::new();
+    if settings & 0x80 != 0 {
+        publish(LARGE).encode(Version::V311, &mut stream);
+    }
+    stream.extend_from_slice(rest);
+    let (frames, end) = whole(&stream, limit);
+    let lens: Vec<usize> = frames.iter().map(|frame| frame.len).collect();
+    assert_eq!(in_pieces(&stream, limit, pieces), (lens, end), "pieces matter");
     for frame in &frames {
         VERSIONS.iter().for_each(|version| one(*frame, *version));
     }
+}
+
+/// More than what waits of a packet in front of the next read.
+const LARGE: &[u8] = &[0; 40_000];
+
+const fn publish(payload: &[u8]) -> Publish<'_> {
+    let (dup, qos, retain, packet_id) = (false, QoS::AtMostOnce, false, 0);
+    Publish { dup, qos, retain, topic: "t", packet_id, properties: Properties::EMPTY, payload }
 }
 
 /// All frames of a stream, and what comes after them.
@@ -39,25 +56,30 @@ fn whole(stream: &[u8], limit: u32) -> (Vec<Frame<'_>>, Result<(), DecodeError>)
     }
 }
 
-/// The same as it reaches a connection: what is not whole yet waits for more.
-fn in_pieces(stream: &[u8], limit: u32, pieces: u8) -> (Vec<Frame<'_>>, Result<(), DecodeError>) {
-    let (mut frames, mut used, mut came) = (Vec::new(), 0, 0);
+/// The same as it reaches a connection: what is not whole yet waits for more, and what waits takes
+/// hardly more room than it has come.
+fn in_pieces(stream: &[u8], limit: u32, pieces: u8) -> (Vec<usize>, Result<(), DecodeError>) {
+    let (mut lens, mut end) = (Vec::new(), Ok(()));
+    let (mut buffer, mut incoming) = (ReadBuffer::default(), Incoming::default());
+    let mut rest = stream;
     let mut size = usize::from(pieces);
-    while came < stream.len() {
-        size = (size * 5 + 1) % (usize::from(pieces) + 2);
-        came = (came + 1 + size).min(stream.len());
-        loop {
-            match split(&stream[used..came], limit) {
-                Ok(Some(frame)) => {
-                    used += frame.len;
-                    frames.push(frame);
-                }
-                Ok(None) => break,
-                Err(error) => return (frames, Err(error)),
-            }
-        }
+    while !rest.is_empty() && end.is_ok() {
+        size = (size * 37 + 1) % (usize::from(pieces).pow(2) + 2);
+        let (piece, later) = rest.split_at((1 + size).min(rest.len()));
+        rest = later;
+        buffer.space()[..piece.len()].copy_from_slice(piece);
+        let before = incoming.len();
+        incoming.take_in(&mut buffer, piece.len(), |bytes| {
+            assert_eq!(bytes.len(), before + piece.len(), "bytes that came");
+            let (frames, came_to) = whole(bytes, limit);
+            lens.extend(frames.iter().map(|frame| frame.len));
+            end = came_to;
+            frames.iter().map(|frame| frame.len).sum()
+        });
+        let room = if incoming.is_empty() { 0 } else { (4 * incoming.len()).max(16 * 1024) };
+        assert!(incoming.capacity() <= room, "{} bytes of room", incoming.capacity());
     }
-    (frames, Ok(()))
+    (lens, end)
 }
 
 /// Whatever the fixed header announces, nothing is allocated.

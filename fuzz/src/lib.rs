@@ -4,6 +4,8 @@
 //! so that they stay worth their place. A broken promise is a panic. Nothing here reads a clock or
 //! chance: the same bytes do the same in every run.
 
+pub mod config;
+pub mod control;
 pub mod decode;
 pub mod filters;
 pub mod round_trip;

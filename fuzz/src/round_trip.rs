@@ -21,8 +21,8 @@ pub fn run(bytes: &[u8]) {
 fn comes_back(packet: &Packet<'_>, version: Version, len: usize) {
     let mut bytes = Vec::new();
     encode(packet, version, &mut bytes);
-    // A DISCONNECT with a reason may come without its Property Length, and leaves with one.
-    let len = len + usize::from(matches!(packet, Packet::Disconnect(_)));
+    // A DISCONNECT or AUTH with a reason may come without its Property Length, and leaves with one.
+    let len = len + usize::from(matches!(packet, Packet::Disconnect(_) | Packet::Auth(_)));
     assert!(bytes.len() <= len, "{} bytes instead of {len}: {packet:?}", bytes.len());
     let frame = whole(&bytes, packet);
     let again = decode(frame, version).unwrap_or_else(|error| panic!("{packet:?}: {error}"));

@@ -84,7 +84,7 @@ impl Hearing {
     }
 
     fn packet(&mut self, frame: Frame<'_>, wanted: &[String], inflight_max: u16) {
-        let version = self.terms.as_ref().map_or(Version::V5, |terms| terms.version);
+        let version = self.version(frame);
         let packet = decode(frame, version)
             .unwrap_or_else(|error| panic!("the broker says {frame:x?} in {version}: {error}"));
         self.fits(&packet, frame.len);
@@ -94,7 +94,8 @@ impl Hearing {
             self.is_over = connack.reason.is_error();
             return;
         }
-        assert!(self.is_connected, "before CONNACK: {packet:?}");
+        let may_come = self.is_connected || matches!(packet, Packet::Auth(_));
+        assert!(may_come, "before CONNACK: {packet:?}");
         match &packet {
             Packet::Publish(publish) => self.publish(publish, wanted, inflight_max),
             Packet::Pubrel(ack) => self.unanswered.push(Answer::Pubcomp(ack.packet_id)),
@@ -118,13 +119,17 @@ impl Hearing {
         }
     }
 
+    /// That of the CONNECT; of one that cannot be read, whichever fits.
+    fn version(&self, frame: Frame<'_>) -> Version {
+        let readable = |version: &Version| decode(frame, *version).is_ok();
+        let guess = || [Version::V5, Version::V311].into_iter().find(readable);
+        self.terms.as_ref().map_or_else(|| guess().unwrap_or(Version::V5), |terms| terms.version)
+    }
+
     /// `[MQTT-3.1.2-24]` `[MQTT-3.1.2-29]`
     fn fits(&self, packet: &Packet<'_>, len: usize) {
         let Some(terms) = &self.terms else { return };
-        let is_publish = matches!(packet, Packet::Publish(_));
-        if is_publish {
-            assert!(len <= terms.packet_bytes_max as usize, "{len} bytes for {packet:?}");
-        }
+        assert!(len <= terms.packet_bytes_max as usize, "{len} bytes for {packet:?}");
         if let Packet::Puback(ack) | Packet::Pubrec(ack) | Packet::Pubrel(ack) = packet {
             assert!(terms.keeps_reasons || ack.properties.is_empty(), "{packet:?}");
         }

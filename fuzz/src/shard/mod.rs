@@ -5,6 +5,7 @@
 //! what it said it takes; nobody gets what it never asked for; every bound holds. And at the end,
 //! when everybody is gone and time has passed, nothing is left.
 
+mod door;
 mod hearing;
 mod packets;
 mod world;
@@ -74,7 +75,10 @@ fn step(world: &mut World, tape: &mut Tape<'_>) {
         }
         10 => {
             let number = world.pick(tape);
-            world.cut(number, tape.one_of(&[Lost::ByPeer, Lost::ServerShuttingDown]));
+            world.cut(
+                number,
+                tape.one_of(&[Lost::ByPeer, Lost::ServerShuttingDown, Lost::PartialPacketsFull]),
+            );
         }
         11 => world.pass(tape.one_of(&TIMES_MS)),
         12 => {
@@ -105,7 +109,7 @@ fn packet(world: &mut World, tape: &mut Tape<'_>, kind: u8, len: usize) {
 }
 
 fn operate(world: &mut World, tape: &mut Tape<'_>) {
-    match tape.byte() % 4 {
+    match tape.byte() % 5 {
         0 => world.kick(tape.one_of(packets::CLIENT_IDS)),
         1 => {
             let (topic, qos) = (tape.one_of(packets::TOPICS), tape.below(3));
@@ -113,6 +117,7 @@ fn operate(world: &mut World, tape: &mut Tape<'_>) {
             world.publish(topic, tape.bytes(), qos, tape.flag());
         }
         2 => world.forget_retained(tape.one_of(packets::TOPICS)),
-        _ => world.tighten(tape.flag()),
+        3 => world.tighten(tape.flag()),
+        _ => world.direct(tape.flag(), tape.flag(), tape.flag()),
     }
 }

@@ -66,7 +66,8 @@ pub(super) fn connect(tape: &mut Tape<'_>) -> (Version, Vec<u8>) {
             |tape| Property::TopicAliasMaximum(tape.one_of(PACKET_IDS)),
             |tape| Property::RequestProblemInformation(tape.byte() % 2),
             |tape| Property::RequestResponseInformation(tape.byte() % 2),
-            |_| Property::AuthenticationMethod("m"),
+            |tape| Property::AuthenticationMethod(tape.one_of(&["m", "m", "n"])),
+            |tape| Property::AuthenticationData(tape.one_of(&[b"d", b"x", b""])),
         ],
     );
     let will_list = properties(
@@ -194,7 +195,7 @@ pub(super) fn other(tape: &mut Tape<'_>, version: Version) -> Vec<u8> {
             |tape| Property::SessionExpiryInterval(tape.one_of(TIMES)),
             |_| Property::ReasonString("why"),
             |_| Property::AuthenticationMethod("m"),
-            |_| Property::AuthenticationData(b"d"),
+            |tape| Property::AuthenticationData(tape.one_of(&[b"d", b"x", b""])),
         ],
     );
     let reasons = [ReasonCode::Success, ReasonCode::DisconnectWithWillMessage];
@@ -203,7 +204,7 @@ pub(super) fn other(tape: &mut Tape<'_>, version: Version) -> Vec<u8> {
         0 | 1 => Packet::Pingreq,
         2 => Packet::Disconnect(disconnect),
         _ if version == Version::V5 => Packet::Auth(Auth {
-            reason: ReasonCode::ContinueAuthentication,
+            reason: tape.one_of(&[ReasonCode::ContinueAuthentication, ReasonCode::ReAuthenticate]),
             properties: list.as_properties(),
         }),
         _ => Packet::Pingresp,

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use mqttd::broker::{
-    Admission, Closing, Commons, ConnectionId, Directions, Letter, Limits, Lost, Now, Shard,
-    SharedChoice,
+    Admission, Closing, Commons, ConnectionId, Directions, Heard, Introduction, Letter, Limits,
+    Lost, Now, Shard, SharedChoice,
 };
 use mqttd::codec::{Frame, Packet, QoS, Version, decode, encode};
 use mqttd::daemon::config::Loaded;
-use mqttd::session::PeerLimits;
 
 use super::super::tape::Tape;
+use super::door::Door;
 use super::hearing::{Answer, Hearing};
 
 /// Connections of one run; further ones are not opened.
@@ -32,11 +32,13 @@ pub(super) struct World {
     /// Letters under way: from, to.
     letters: Vec<(usize, usize, Letter)>,
     holds_letters: bool,
-    assigned: u32,
+    door: Door,
     now: Now,
 }
 
 struct Connection {
+    /// Until it is let in.
+    introduction: Introduction,
     place: Place,
     version: Version,
     client_id: String,
@@ -75,6 +77,8 @@ fn limits(tight: bool, shared_choice: SharedChoice) -> Limits {
     limits.retained_messages_max = u64::from(pick(5, 1));
     limits.sessions_max = u64::from(pick(20, 3));
     limits.memory_bytes_max = u64::from(pick(200_000, 20_000));
+    limits.assigned_aliases_max = if tight { 1 } else { 4 };
+    limits.checks_payload_format = tight;
     limits.shared_choice = shared_choice;
     limits
 }
@@ -86,12 +90,12 @@ impl World {
         Self {
             shards: (0..shards).map(|number| Shard::new(number, Arc::clone(&commons))).collect(),
             limits,
+            door: Door::new(Arc::clone(&commons)),
             commons,
             connections: Vec::new(),
             wanted: BTreeMap::new(),
             letters: Vec::new(),
             holds_letters: false,
-            assigned: 0,
             now: Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 },
         }
     }
@@ -101,7 +105,9 @@ impl World {
     /// Opens a connection, or takes the last one when there are enough; returns its number.
     pub(super) fn open(&mut self) -> usize {
         if self.connections.len() < CONNECTIONS_MAX {
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1024));
             self.connections.push(Connection {
+                introduction: Introduction::new(peer),
                 place: Place::Lobby,
                 version: Version::V311,
                 client_id: String::new(),
@@ -177,39 +183,48 @@ impl World {
 
     // ---- what the broker's first room does
 
+    /// Until it is let in or turned away; what follows goes to the shard.
     fn greet(&mut self, number: usize) {
-        let bytes = self.connections[number].to_broker.clone();
-        let frame = match Frame::split(&bytes, self.limits.packet_bytes_max) {
-            Ok(None) => return,
-            Ok(Some(frame)) => frame,
-            Err(_) => return self.refuse(number, &[]),
-        };
-        let Ok(Packet::Connect(connect)) = decode(frame, Version::V5) else {
-            return self.refuse(number, &[]);
-        };
-        self.connections[number].hearing.began(&connect);
-        self.connections[number].version = connect.version;
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1024));
-        self.assigned += 1;
-        let assigned = format!("assigned-{}", self.assigned);
-        let limits = self.commons.limits();
-        let admitted = Admission::new(&connect, peer, &limits, || assigned.as_str().into());
-        let admitted = admitted.and_then(|admission| {
-            let (home, client_id) =
-                (self.commons.home(&admission.client_id), admission.client_id.to_string());
-            let id = self.shards[home].admit(admission, self.now)?;
-            self.end_closing(home);
-            self.connections[number].place = Place::Shard(home, id);
-            self.connections[number].client_id = client_id;
-            Ok(())
-        });
-        if let Err(refusal) = admitted {
-            let takes = PeerLimits::of(connect.properties);
-            let connack = refusal.connack(connect.version, takes, &Directions::default());
-            return self.refuse(number, &connack);
+        loop {
+            let connection = &mut self.connections[number];
+            let frame = Frame::split(&connection.to_broker, self.limits.packet_bytes_max);
+            if let Some(frame) = frame.ok().flatten()
+                && let Ok(Packet::Connect(connect)) = decode(frame, Version::V5)
+            {
+                connection.hearing.began(&connect);
+                connection.version = connect.version;
+            }
+            let (used, heard) = connection.introduction.hear(&connection.to_broker, &self.door);
+            connection.to_broker.drain(..used);
+            match heard {
+                Heard::More => return,
+                Heard::Challenge(bytes) => connection.hearing.hear(&bytes, &[], 0),
+                Heard::Admitted(admission) => return self.admit(number, *admission),
+                Heard::Refused { connack, .. } | Heard::Violated { connack, .. } => {
+                    return self.refuse(number, &connack);
+                }
+                Heard::NoConnect | Heard::Goodbye => return self.refuse(number, &[]),
+            }
         }
-        self.connections[number].to_broker.drain(..frame.len);
-        self.carry();
+    }
+
+    fn admit(&mut self, number: usize, admission: Admission) {
+        let (version, limits) = (admission.version, admission.limits);
+        let client_id = admission.client_id.to_string();
+        let home = self.commons.home(&client_id);
+        match self.shards[home].admit(admission, self.now) {
+            Ok(id) => {
+                // What was taken over ends before the new connection has its place.
+                self.end_closing(home);
+                self.connections[number].place = Place::Shard(home, id);
+                self.connections[number].client_id = client_id;
+                self.carry();
+            }
+            Err(refusal) => {
+                let connack = refusal.connack(version, limits, &self.commons.directions());
+                self.refuse(number, &connack);
+            }
+        }
     }
 
     fn refuse(&mut self, number: usize, connack: &[u8]) {
@@ -378,6 +393,22 @@ impl World {
         let memory_bytes_max =
             if tight { self.limits.memory_bytes_max / 8 } else { self.limits.memory_bytes_max };
         self.commons.set_limits(Limits { memory_bytes_max, ..self.limits.clone() });
+    }
+
+    /// Where clients are to go instead, and whether they have to.
+    pub(super) fn direct(&mut self, another: bool, moved: bool, drains: bool) {
+        self.commons.set_directions(Directions {
+            server_reference: another.then(|| "other.example:1883".into()),
+            moved,
+            response_information: moved.then(|| "answers/{client_id}".into()),
+        });
+        self.door.is_closed = drains;
+        for shard in self.shards.iter_mut().filter(|_| drains) {
+            for id in shard.connections() {
+                shard.lost(id, Lost::ServerShuttingDown, self.now);
+            }
+        }
+        self.carry();
     }
 
     // ---- what always holds
