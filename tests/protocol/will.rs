@@ -189,6 +189,25 @@ fn who_comes_back_in_time_is_not_mourned() {
     });
 }
 
+/// `[MQTT-3.1.3-9]` `[MQTT-3.1.2-8]`: nor who takes over its own connection, unless it begins anew.
+#[test]
+fn a_takeover_in_time_is_not_mourned() {
+    in_memory(|broker| {
+        let watcher = watcher(broker);
+        let (first, _) = connect_delayed(broker, 100, 10);
+        let (second, present) = connect_delayed(broker, 100, 10);
+        assert!(present);
+        broker.expect_disconnected(first, ReasonCode::SessionTakenOver);
+        broker.pass_secs(50);
+        broker.expect_silence(watcher);
+        let third = broker.connect(Version::V5, "mortal");
+        broker.expect_disconnected(second, ReasonCode::SessionTakenOver);
+        broker.expect_publish(watcher, &publish("w", b"gone"));
+        broker.disconnect(third);
+        broker.expect_silence(watcher);
+    });
+}
+
 /// The end of the session does not wait for the delay `[MQTT-3.1.2-8]`.
 #[test]
 fn the_end_of_the_session_publishes_it() {
