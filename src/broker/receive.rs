@@ -182,9 +182,17 @@ impl Shard {
         }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let receive_maximum = self.limits.receive_maximum;
+        let checks_payload_format = self.limits.checks_payload_format;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return Ok(());
         };
+        // What was accepted once is not refused when it comes again `[MQTT-4.3.3-10]`.
+        if checks_payload_format
+            && !publish.properties.payload_format_agrees(publish.payload)
+            && !session.received.contains(packet_id)
+        {
+            return self.refuse_payload(id, publish);
+        }
         let mut reason = ReasonCode::Success;
         if session.accept(qos, packet_id, receive_maximum)? {
             let from = self.session_id(id.slot);
@@ -231,7 +239,8 @@ impl Shard {
     }
 
     /// A payload that is not what its Payload Format Indicator says: the message is not accepted
-    /// (section 3.3.2.3.2). With QoS 0 there is no other answer than DISCONNECT.
+    /// (section 3.3.2.3.2), and nothing is noted of its identifier: the next PUBLISH with it is a new
+    /// message `[MQTT-4.3.3-9]`. With QoS 0 there is no other answer than DISCONNECT.
     fn refuse_payload(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Result<(), Violation> {
         let violation = Violation::PayloadFormatInvalid;
         if publish.qos == QoS::AtMostOnce {

@@ -1,14 +1,15 @@
 //! What a delivery keeps to, whatever happens around it (sections 3.3.1, 3.8.4, 4.3 and 4.5 of 5.0).
 
+use mqttd::broker::Limits;
 use mqttd::codec::{
-    Packet, Properties, PropertiesBuf, Property, Publish, QoS, RetainHandling, SubscriptionOptions,
-    SubscriptionRequest, Version,
+    Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, RetainHandling,
+    SubscriptionOptions, SubscriptionRequest, Version,
 };
 
 use crate::kit::packets::{
     Hello, puback, pubcomp, publish, publish_1, publish_2, pubrec, pubrel, retained, subscribe_with,
 };
-use crate::kit::{Broker, Client, both, in_memory};
+use crate::kit::{Broker, Client, both, both_with, in_memory, limits};
 
 /// Subscribes to a filter with an identifier and a Retain Handling.
 fn subscribe_named(
@@ -300,5 +301,32 @@ fn messages_and_their_repetition_keep_their_order() {
             broker.expect(client, &Packet::Publish(again));
         }
         broker.expect_silence(client);
+    });
+}
+
+/// `[MQTT-4.3.3-9]` `[MQTT-3.3.2-12]`: after a PUBREC that refuses, the identifier is free for a new
+/// message; the Topic Alias that came with the refused one holds.
+#[test]
+fn a_refused_message_leaves_its_identifier_free() {
+    both_with(&Limits { checks_payload_format: true, ..limits() }, |broker| {
+        let client = broker.connect(Version::V5, "a");
+        broker.subscribe(client, &[("a", QoS::AtMostOnce)]);
+        // UTF-8 is announced, and a Topic Alias set.
+        let properties = Properties::from_checked(b"\x01\x01\x23\x00\x02");
+        let message = Publish { properties, ..publish_2(7, "a", b"\xff") };
+        for _ in 0..2 {
+            broker.send(client, &Packet::Publish(message));
+            broker.hear(client, |packet| {
+                let Packet::Pubrec(ack) = packet else { panic!("{packet:?}") };
+                assert_eq!((ack.packet_id, ack.reason), (7, ReasonCode::PayloadFormatInvalid));
+            });
+        }
+        let properties = Properties::from_checked(b"\x23\x00\x02");
+        let message = Publish { properties, ..publish_2(7, "", b"new") };
+        broker.send(client, &Packet::Publish(message));
+        broker.expect_publish(client, &publish("a", b"new"));
+        broker.expect(client, &pubrec(7));
+        broker.send(client, &pubrel(7));
+        broker.expect(client, &pubcomp(7));
     });
 }

@@ -256,23 +256,6 @@ fn a_refused_client_changes_nothing() {
     });
 }
 
-/// `[MQTT-3.1.2-28]`: nor who asked for it, as the server has none.
-#[test]
-fn nobody_gets_response_information() {
-    both(|broker| {
-        for list in [&b""[..], b"\x19\x00", b"\x19\x01"] {
-            let client = broker.open(Version::V5);
-            let properties = Properties::from_checked(list);
-            broker.send(client, &Hello { properties, ..Hello::new(Version::V5, "a") }.packet());
-            broker.hear(client, |packet| {
-                let Packet::Connack(connack) = packet else { panic!("{packet:?}") };
-                assert_eq!(connack.reason, ReasonCode::Success);
-                assert_eq!(connack.properties.response_information(), None);
-            });
-        }
-    });
-}
-
 /// `[MQTT-3.1.2-21]` `[MQTT-3.2.2-21]` `[MQTT-3.1.2-22]`: the Keep Alive that the server chose is the one in force,
 /// also for a client that wanted none.
 #[test]
