@@ -175,20 +175,16 @@ impl Shard {
         if is_reserved(topic) {
             return self.refuse_reserved(id, publish);
         }
-        // Behind the alias, which is set in any case.
-        let checks = self.limits.checks_payload_format && !properties.is_empty();
-        if checks && !properties.payload_format_agrees(publish.payload) {
-            return self.refuse_payload(id, publish);
-        }
+        let checks_payload_format = self.limits.checks_payload_format && !properties.is_empty();
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let receive_maximum = self.limits.receive_maximum;
-        let checks_payload_format = self.limits.checks_payload_format;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return Ok(());
         };
-        // What was accepted once is not refused when it comes again `[MQTT-4.3.3-10]`.
+        // Behind the alias, which is set in any case. What was accepted once is not refused when it
+        // comes again `[MQTT-4.3.3-10]`.
         if checks_payload_format
-            && !publish.properties.payload_format_agrees(publish.payload)
+            && !properties.payload_format_agrees(publish.payload)
             && !session.received.contains(packet_id)
         {
             return self.refuse_payload(id, publish);
