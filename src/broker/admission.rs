@@ -239,14 +239,20 @@ mod tests {
         for refusal in [
             Refusal::NotAuthorized,
             Refusal::ClientIdentifierNotValid,
+            Refusal::ClientIdentifierTooLong,
             Refusal::WillTopicInvalid,
+            Refusal::WillPayloadFormatInvalid,
             Refusal::BadAuthenticationMethod,
             denied(ReasonCode::Success),
             denied(ReasonCode::SessionTakenOver),
             denied(ReasonCode::Banned),
             Refusal::TooManySessions,
             Refusal::TooManyConnections,
+            Refusal::PartialPacketsFull,
             Refusal::ServerShuttingDown,
+            Refusal::UseAnotherServer,
+            Refusal::ServerMoved,
+            Refusal::ConnackTooLarge,
             Refusal::UnsupportedProtocolVersion,
         ] {
             let reason = refusal.reason();
