@@ -78,8 +78,7 @@ impl Model {
         self.shared.iter_mut().filter(|group| same(group)).for_each(|group| group.optional = true);
     }
 
-    /// The connection of a member ended: what was on its way to it may go to another, but for QoS 2
-    /// `[MQTT-4.8.2-4]`.
+    /// The connection of a member ended: what was on its way to it may go to another, but for QoS 2.
     pub(crate) fn interrupted(&mut self, serial: usize) {
         let session = self.sessions.iter().find(|session| session.serial == serial);
         let Some(session) = session else { return };

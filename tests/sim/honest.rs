@@ -228,7 +228,7 @@ impl Client {
         Vec::new()
     }
 
-    /// CONNACK: what was not finished is sent again `[MQTT-4.4.0-1]`, or forgotten with the session.
+    /// CONNACK: what was not finished is sent again, or forgotten with the session.
     fn let_in(&mut self, connack: &Connack<'_>) -> Vec<u8> {
         assert_eq!(connack.reason, ReasonCode::Success, "{}", self.client_id);
         self.connected = true;

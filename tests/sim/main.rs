@@ -58,6 +58,7 @@ fn tried(plan: &Plan) -> Outcome {
     }
 }
 
+/// What the model holds every seed to, among the rest: `[MQTT-4.6.0-5]` `[MQTT-4.8.2-4]`.
 #[test]
 fn seeds_run_without_a_failure() {
     let (first, count) = match number("MQTTD_SIM_SEED") {

@@ -143,8 +143,8 @@ impl Model {
     }
 }
 
-/// Messages of one publisher and QoS come in the order they were published `[MQTT-4.6.0-5]`: those
-/// before `due` that should have come first.
+/// Messages of one publisher and QoS come in the order they were published: those before `due` that
+/// should have come first.
 fn overtaken(
     before: &[Due],
     due: &Due,
