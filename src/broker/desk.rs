@@ -188,6 +188,7 @@ impl Desk {
             let bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             return Err(Violation::AnswerTooLarge { bytes, limit });
         }
+        self.counters.packets_sent += 1;
         self.mark_dirty(slot);
         Ok(())
     }

@@ -34,7 +34,8 @@ impl Shard {
         let packet = Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY });
         let packet_bytes_max = link.limits.packet_bytes_max;
         let out = link.outbox.buffer(&mut self.desk.spare);
-        encode_fitted(&lists, &packet, Version::V5, packet_bytes_max, out);
+        let fits = encode_fitted(&lists, &packet, Version::V5, packet_bytes_max, out);
+        self.desk.counters.packets_sent += u64::from(fits);
     }
 }
 

@@ -99,11 +99,12 @@ fn spawn_shards(
 fn start_status(server: &Server) {
     let shared = &server.shared;
     let mut status = Status::new();
-    if *shared.sys_interval_secs.borrow() > 0 {
+    let interval_secs = shared.sys_interval_secs.subscribe();
+    let secs = *interval_secs.borrow();
+    if secs > 0 {
         status.turn(shared);
     }
-    let interval_secs = shared.sys_interval_secs.subscribe();
-    shared.lobby.spawn(status::run(Arc::clone(shared), status, interval_secs));
+    shared.lobby.spawn(status::run(Arc::clone(shared), status, interval_secs, secs));
 }
 
 /// MQTT over TCP `[MQTT-4.2-1]`.

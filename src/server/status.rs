@@ -74,27 +74,36 @@ struct Load {
     averages: [f64; 3],
 }
 
-/// Turns until the server ends; the first turn has been made by whoever spawns this.
+/// Turns until the server ends, and at once when the interval is not `in_force_secs` any more. The
+/// first turn has been made by whoever spawns this.
 pub(super) async fn run(
     shared: Arc<Shared>,
     mut status: Status,
     mut interval_secs: watch::Receiver<u64>,
+    mut in_force_secs: u64,
 ) {
     loop {
         let secs = *interval_secs.borrow_and_update();
-        let changed = interval_secs.changed();
-        let changed = match secs {
-            0 => changed.await.is_err(),
-            secs => timeout(Duration::from_secs(secs), changed).await.is_ok_and(|it| it.is_err()),
-        };
-        if changed || shared.is_stopping() {
+        if secs == in_force_secs {
+            let changed = interval_secs.changed();
+            let changed = match secs {
+                0 => Ok(changed.await),
+                secs => timeout(Duration::from_secs(secs), changed).await,
+            };
+            match changed {
+                Ok(Ok(())) => continue,
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
+        }
+        in_force_secs = secs;
+        if shared.is_stopping() {
             return;
         }
-        let is_on = *interval_secs.borrow() > 0;
         let shared = Arc::clone(&shared);
         // It waits for each shard in turn, which nobody in the lobby may have to.
         let turn = tokio::task::spawn_blocking(move || {
-            if is_on {
+            if secs > 0 {
                 status.turn(&shared);
             } else {
                 status.clear(&shared);
