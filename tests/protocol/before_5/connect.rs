@@ -166,7 +166,7 @@ fn clients_without_identifier_are_apart() {
 
 /// An identifier that is refused: return code 2, and the end.
 ///
-/// `[MQTT3-3.1.3-8]` `[MQTT3-3.1.3-9]` `[MQTT3-3.2.2-5]` `[MQTT31-5]`
+/// `[MQTT3-3.1.3-8]` `[MQTT3-3.1.3-9]` `[MQTT3-3.2.2-4]` `[MQTT3-3.2.2-5]` `[MQTT31-5]`
 #[test]
 fn no_identifier_and_no_clean_session_is_refused() {
     both(|broker| {
