@@ -90,6 +90,7 @@ fn qos_0_does_not_wait() {
 
 /// `[MQTT-4.4.0-1]` `[MQTT-3.3.1-1]` `[MQTT-4.3.3-4]`: with DUP and the identifiers they had, in
 /// their order.
+/// `[MQTT-4.6.0-1]`
 /// `[MQTT3-4.4.0-1]` `[MQTT3-3.3.1-1]` `[MQTT3-4.6.0-1]`
 #[test]
 fn what_was_not_acknowledged_is_sent_again() {

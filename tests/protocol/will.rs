@@ -208,6 +208,20 @@ fn a_takeover_in_time_is_not_mourned() {
     });
 }
 
+/// `[MQTT-3.1.3-9]`: nor who comes back without a Will, when he leaves again.
+#[test]
+fn who_comes_back_without_a_will_leaves_none() {
+    in_memory(|broker| {
+        let watcher = watcher(broker);
+        let (client, _) = connect_delayed(broker, 100, 10);
+        broker.cut(client);
+        let client = broker.resume(Version::V5, "mortal", true);
+        broker.cut(client);
+        broker.pass_secs(1000);
+        broker.expect_silence(watcher);
+    });
+}
+
 /// The end of the session does not wait for the delay `[MQTT-3.1.2-8]`.
 #[test]
 fn the_end_of_the_session_publishes_it() {

@@ -321,7 +321,7 @@ fn the_fields_have_their_order() {
 }
 
 /// `[MQTT3-3.1.3-3]` `[MQTT3-3.1.3-4]` `[MQTT3-3.1.3-10]` `[MQTT3-3.1.3-11]`
-/// `[MQTT3-1.5.3-1]` `[MQTT3-1.5.3-2]`
+/// `[MQTT3-1.5.3-1]` `[MQTT3-1.5.3-2]` `[MQTT31-11]`
 #[test]
 fn its_strings_are_there_and_utf_8() {
     both(|broker| {

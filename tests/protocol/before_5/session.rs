@@ -80,10 +80,36 @@ fn a_clean_session_leaves_nothing() {
             broker.expect(clean, &pubrec(5));
             broker.cut(clean);
             let later = come_back(broker, version);
-            broker.send(later, &Packet::Publish(publish_2(5, "b", b"z")));
-            broker.expect(later, &pubrec(5));
+            broker.send(later, &Packet::Publish(publish_2(6, "b", b"z")));
+            broker.expect(later, &pubrec(6));
             broker.expect_silence(later);
             broker.disconnect(later);
+            begin_anew(broker, version);
+        }
+    });
+}
+
+/// What waited comes as it was published, before what comes now.
+///
+/// `[MQTT3-4.6.0-5]` `[MQTT3-4.6.0-6]` `[MQTT3-3.1.2-5]`
+#[test]
+fn messages_that_wait_keep_their_order() {
+    both(|broker| {
+        for version in BEFORE_5 {
+            let client = come_back(broker, version);
+            broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+            broker.disconnect(client);
+            for text in [b"1", b"2", b"3"] {
+                publish_from_elsewhere(broker, "a", text);
+            }
+            let client = come_back(broker, version);
+            publish_from_elsewhere(broker, "a", b"4");
+            for text in [b"1", b"2", b"3", b"4"] {
+                let packet_id = broker.expect_publish(client, &publish_1(0, "a", text));
+                broker.send(client, &puback(packet_id));
+            }
+            broker.expect_silence(client);
+            broker.disconnect(client);
             begin_anew(broker, version);
         }
     });
