@@ -3,7 +3,6 @@
 //! Opened by `connect` and used by `publish` and `subscribe`. It knows what CONNACK granted, and turns topic
 //! aliases into topics; what is sent and what comes of it is its users'.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,14 +10,15 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::alias::Aliases;
 use super::connect::{Granted, Target};
 use super::refusal::{ended, interrupted, strange};
 use crate::cli::boot::{Exit, Failure};
 use crate::cli::deadline::{Deadline, Woken};
 use crate::cli::signals::Signals;
 use crate::codec::{
-    Disconnect, Frame, PACKET_BYTES_MAX, Packet, Properties, Publish, QoS, ReasonCode, Version,
-    decode, encode,
+    Disconnect, Frame, PACKET_BYTES_MAX, Packet, Properties, QoS, ReasonCode, Version, decode,
+    encode,
 };
 
 /// Seconds a broker may take to accept bytes.
@@ -40,8 +40,7 @@ pub(super) struct Connection {
     keep_alive: Option<KeepAlive>,
     /// What CONNACK said.
     granted: Granted,
-    /// Topics by their aliases, as the broker named them.
-    aliases: BTreeMap<u16, String>,
+    aliases: Aliases,
 }
 
 struct KeepAlive {
@@ -74,9 +73,15 @@ impl Connection {
             signals,
             keep_alive: None,
             granted: Granted::default(),
-            aliases: BTreeMap::new(),
+            aliases: Aliases::default(),
         };
-        target.connect(|connect| connection.send(connect))?;
+        target.connect(|packet| {
+            if let Packet::Connect(connect) = packet {
+                let allowed = connect.properties.topic_alias_maximum();
+                connection.aliases.maximum = allowed.unwrap_or(0);
+            }
+            connection.send(packet)
+        })?;
         let deadline = Deadline::after(target.limit);
         let came = connection.next(Some(&deadline), None, |packet| target.accepted(packet))?;
         connection.granted = match came {
@@ -157,7 +162,7 @@ impl Connection {
             let len = frame.len;
             let mut packet = decode(frame, self.version).map_err(|_| strange(&self.address))?;
             if let Packet::Publish(publish) = &mut packet {
-                named(&mut self.aliases, publish).ok_or_else(|| strange(&self.address))?;
+                self.aliases.name(publish).ok_or_else(|| strange(&self.address))?;
             }
             if let Packet::Disconnect(disconnect) = &packet {
                 return Err(ended(disconnect));
@@ -344,14 +349,4 @@ fn dial(target: &Target<'_>) -> Result<TcpStream, Failure> {
         }
     }
     Err(failed(&last))
-}
-
-/// Gives a PUBLISH the topic that its alias stands for; `None` when it stands for none.
-fn named<'p>(aliases: &'p mut BTreeMap<u16, String>, publish: &mut Publish<'p>) -> Option<()> {
-    let Some(alias) = publish.properties.topic_alias() else { return Some(()) };
-    if !publish.topic.is_empty() {
-        aliases.insert(alias, publish.topic.to_owned());
-    }
-    publish.topic = aliases.get(&alias)?;
-    Some(())
 }

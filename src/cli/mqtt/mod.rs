@@ -6,6 +6,7 @@
 //! calls it decides what an end means.
 
 mod address;
+mod alias;
 mod args;
 mod connect;
 mod connection;
