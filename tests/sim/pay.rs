@@ -156,6 +156,7 @@ fn overtaken(
     let should = |earlier: &Due| {
         let other = &messages[earlier.message];
         let excused = due.any_order
+            || due.shared
             || earlier.any_order
             || other.payload.len() > LARGE_BYTES
             || other.expires_ms.is_some_and(|at_ms| at_ms <= now_ms)
