@@ -85,10 +85,15 @@ impl Model {
         let may_go = |out: &&Out| out.qos == QoS::AtLeastOnce && !out.released;
         let on_the_way: Vec<Due> =
             session.out.iter().filter(may_go).filter_map(|out| out.due.clone()).collect();
+        // Messages that look the same cannot be told from each other.
+        let content = |due: &Due| {
+            let message = &self.messages[due.message];
+            (&message.topic, &message.payload)
+        };
         let may_come_again = |group: &&SharedDue| {
+            let of = group.candidates.iter().find(|(known, _)| *known == serial);
             let sent = |due: &Due| {
-                let of = group.candidates.iter().find(|(known, _)| *known == serial);
-                due.shared && of.is_some_and(|(_, known)| known.message == due.message)
+                due.shared && of.is_some_and(|(_, known)| content(known) == content(due))
             };
             on_the_way.iter().any(sent)
         };
