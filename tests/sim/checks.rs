@@ -103,31 +103,45 @@ impl Model {
         for serial in self.sessions.iter().map(|session| session.serial).collect::<Vec<_>>() {
             self.check_settled(serial, host);
         }
-        for group in &self.shared {
-            let quiet = group.taken.is_some() || group.optional || self.tight || self.moved(group);
+        for (at, group) in self.shared.iter().enumerate() {
             let message = &self.messages[group.candidates[0].1.message];
-            let expired = message.expires_ms.is_some_and(|at_ms| at_ms <= self.now.ticks_ms);
-            assert!(quiet || expired, "nobody of {group:?} got {message:?}");
+            let need_not = group.taken.is_some() || group.optional || self.tight;
+            let quiet = need_not || !message.is_live(self.now.ticks_ms);
+            assert!(
+                quiet || self.moved(at, &mut Vec::new()),
+                "nobody of {group:?} got {message:?}; alike: {:?}",
+                self.alike(group).into_iter().map(|at| &self.shared[at]).collect::<Vec<_>>()
+            );
         }
         self.shared.clear();
         self.check_counters(host);
     }
 
     /// Whether what one of a group got was taken for a delivery of another group, which need not
-    /// come: the two look the same.
-    fn moved(&self, group: &SharedDue) -> bool {
-        let message_of = |group: &SharedDue| {
+    /// come, or for which the same holds: of one message they look the same.
+    fn moved(&self, at: usize, seen: &mut Vec<usize>) -> bool {
+        let group = &self.shared[at];
+        seen.push(at);
+        self.alike(group).into_iter().any(|other| {
+            let fits = |(serial, had): &(usize, Due)| {
+                let mut candidates = group.candidates.iter();
+                candidates.any(|(known, due)| known == serial && due.same_terms(had))
+            };
+            let taken = &self.shared[other];
+            !seen.contains(&other)
+                && taken.taken.as_ref().is_some_and(fits)
+                && (taken.optional || self.moved(other, seen))
+        })
+    }
+
+    /// Groups that a message of this content is due to.
+    fn alike(&self, group: &SharedDue) -> Vec<usize> {
+        let content = |group: &SharedDue| {
             let message = &self.messages[group.candidates[0].1.message];
             (&message.payload, &message.topic)
         };
-        self.shared.iter().filter(|other| other.optional).any(|other| {
-            let same_message = message_of(other) == message_of(group);
-            other.taken.as_ref().is_some_and(|(serial, had)| {
-                let candidate =
-                    |(known, due): &(usize, Due)| known == serial && due.same_terms(had);
-                same_message && group.candidates.iter().any(candidate)
-            })
-        })
+        let same = |at: &usize| content(&self.shared[*at]) == content(group);
+        (0..self.shared.len()).filter(same).collect()
     }
 
     fn check_settled(&mut self, serial: usize, host: &Host) {

@@ -69,7 +69,6 @@ impl Model {
         let now_ms = self.now.ticks_ms;
         loop {
             let connection = self.connection(line);
-            let limited = connection.packet_bytes_max < usize::MAX;
             let Some(&next) = connection.resend.front() else { return };
             if next == packet_id {
                 return;
@@ -80,6 +79,7 @@ impl Model {
                 self.connection(line).resend.pop_front();
                 continue;
             };
+            let limited = self.own_session(line).small;
             let out = &self.own_session(line).out[at];
             let message = out.due.as_ref().map(|due| due.message);
             // Another of the group may have got it meanwhile.

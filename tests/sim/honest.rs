@@ -280,12 +280,10 @@ impl Client {
                     let bytes = self.write(&Packet::Pubrec(refusal));
                     return self.answers.push_back(bytes);
                 }
-                // A 3.1 client is not told when its session was lost.
-                let untold = self.habits.version == Version::V31 && !publish.dup;
-                if self.received.insert(packet_id) || untold {
+                // A client is not told that its session was lost when it gives up before CONNACK, or
+                // speaks 3.1; then this is a new message.
+                if self.received.insert(packet_id) || !publish.dup {
                     self.heard.push(heard);
-                } else {
-                    assert!(publish.dup, "{}: {packet_id} is not released", self.client_id);
                 }
                 let bytes = self.write(&Packet::Pubrec(success(packet_id)));
                 self.answers.push_back(bytes);

@@ -268,6 +268,13 @@ pub(crate) fn due(
     })
 }
 
+impl Message {
+    /// Whether it has not expired.
+    pub(crate) fn is_live(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_none_or(|at_ms| at_ms > now_ms)
+    }
+}
+
 impl Due {
     /// Whether what is said for one may be said for the other, of the same message.
     pub(crate) fn same_terms(&self, other: &Self) -> bool {
