@@ -77,6 +77,7 @@ impl Shard {
         if resends || !session.queue.is_empty() {
             self.desk.refill(id.slot);
         }
+        self.recall_when_drained(id.slot);
     }
 }
 

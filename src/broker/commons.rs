@@ -23,6 +23,8 @@ pub struct Commons {
     routes: RwLock<Routes>,
     /// Counts changes of the routes, so that shards know when what they remember is stale.
     routes_serial: AtomicU64,
+    /// Grows when a member of a group that is away keeps what one with room could have.
+    kept_serial: AtomicU64,
     retained: RwLock<RetainedStore>,
     retained_bytes: AtomicU64,
     limits: RwLock<Arc<Limits>>,
@@ -46,6 +48,7 @@ impl Commons {
             hash_seed,
             routes: RwLock::new(Routes::new(hash_seed)),
             routes_serial: AtomicU64::new(0),
+            kept_serial: AtomicU64::new(0),
             retained: RwLock::new(RetainedStore::default()),
             retained_bytes: AtomicU64::new(0),
             limits: RwLock::new(Arc::new(limits)),
@@ -155,6 +158,14 @@ impl Commons {
 
     pub(super) fn routes_serial(&self) -> u64 {
         self.routes_serial.load(Ordering::Acquire)
+    }
+
+    pub(super) fn kept_serial(&self) -> u64 {
+        self.kept_serial.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn note_kept(&self) {
+        self.kept_serial.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn find(&self, topic: &str) -> Matched {

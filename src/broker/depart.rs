@@ -22,6 +22,11 @@ impl Shard {
         self.finish();
     }
 
+    /// All connections are about to end: what one of them leaves is not sent to another first.
+    pub fn withdraw(&self) {
+        self.desk.roster.withdraw();
+    }
+
     /// DISCONNECT from the client.
     pub(super) fn disconnect(
         &mut self,
@@ -150,6 +155,7 @@ impl Shard {
             Purpose::KeepAlive => self.keep_alive_due(timer),
             Purpose::WillDelay => self.will_due(timer),
             Purpose::SessionExpiry => self.expiry_due(timer),
+            Purpose::Recall => self.recall_again(),
         }
     }
 

@@ -80,6 +80,9 @@ impl Desk {
         let Some(session) = self.roster.addressed_mut(to.session) else {
             return self.refused(to, parcel, None);
         };
+        if to.is_return() {
+            return self.take_back(to, parcel);
+        }
         let &Addressee { qos, retain, share, ref identifiers, .. } = to;
         let terms = Terms { qos, retain, share, identifiers };
         let held_before = Held::by(session);
@@ -103,20 +106,38 @@ impl Desk {
         if qos != QoS::AtMostOnce || outcome == Outcome::Queued {
             self.roster.note_backlog(to.session.slot);
         }
-        // After having been refused by all that are connected, it waits here.
         if let Some(share) = share
             && is_away
-            && to.attempt == 0
             && outcome == Outcome::Queued
         {
-            self.leftovers.recall(to.session, share);
+            self.leftovers.kept(to.session, share, to.attempts);
+        }
+    }
+
+    /// A member that had a message gets it back, as nobody else takes it.
+    fn take_back(&mut self, to: &Addressee, parcel: &mut Parcel<'_>) {
+        let &Addressee { qos, retain, share, ref identifiers, .. } = to;
+        let terms = Terms { qos, retain, share, identifiers };
+        let slot = to.session.slot;
+        let is_away = self.change(slot, |session, _| {
+            session.take_back(parcel, terms);
+            session.link.is_none()
+        });
+        match (is_away, share) {
+            (Some(true), Some(share)) => self.leftovers.kept(to.session, share, to.attempts),
+            (Some(false), _) => self.refill(slot),
+            _ => {}
         }
     }
 
     /// A session does not take a message (or is gone): another of its group may.
     fn refused(&mut self, to: &Addressee, parcel: &mut Parcel<'_>, reason: Option<DropReason>) {
+        let link = self.roster.session(to.session.slot).map(|session| session.link.is_none());
+        let is_away = link.unwrap_or(true);
         match (to.share, reason) {
-            (Some(share), _) => self.leftovers.refused(share, to, parcel.message(), reason),
+            (Some(share), _) => {
+                self.leftovers.refused((share, to), parcel.message(), reason, is_away);
+            }
             (None, Some(reason)) => self.dropped(to.session.slot, reason, 1),
             (None, None) => {}
         }

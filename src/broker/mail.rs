@@ -3,6 +3,8 @@
 //! A letter copies what it carries, so that nobody keeps a slice of a read buffer; its buffers are
 //! used again for the next one.
 
+use super::redeliver::Recall;
+use super::share::Attempts;
 use super::{Now, SessionId, Shard};
 use crate::codec::{Properties, QoS};
 use crate::session::{Content, Identifiers, Parcel, ShareId};
@@ -14,7 +16,7 @@ pub struct Letter {
     enclosures: Vec<Enclosure>,
     addressees: Vec<Addressee>,
     /// Sessions that are to give back what they keep of a group while they are away.
-    recalls: Vec<(SessionId, ShareId)>,
+    recalls: Vec<Recall>,
 }
 
 /// One message; its bytes lie behind those of the one before.
@@ -36,7 +38,9 @@ pub(super) struct Addressee {
     /// As a member of this group.
     pub(super) share: Option<ShareId>,
     /// Members of the group that refused it before.
-    pub(super) attempt: u16,
+    pub(super) attempts: Attempts,
+    /// The member that is away and had it, to be given it back when nobody takes it.
+    pub(super) holder: Option<Box<SessionId>>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) identifiers: Identifiers,
@@ -46,6 +50,11 @@ impl Addressee {
     /// Whether the message is work to its receiver until it is acknowledged.
     pub(super) fn is_backlog(&self) -> bool {
         self.qos != QoS::AtMostOnce
+    }
+
+    /// Whether it is given back to the member that had it.
+    pub(super) fn is_return(&self) -> bool {
+        self.holder.as_deref() == Some(&self.session)
     }
 }
 
@@ -62,7 +71,7 @@ impl Letter {
         self.bytes.len()
             + self.enclosures.len() * size_of::<Enclosure>()
             + self.addressees.len() * size_of::<Addressee>()
-            + self.recalls.len() * size_of::<(SessionId, ShareId)>()
+            + self.recalls.len() * size_of::<Recall>()
     }
 
     /// Encloses a message; its receivers follow by [`Self::address`].
@@ -91,8 +100,8 @@ impl Letter {
         }
     }
 
-    pub(super) fn recall(&mut self, session: SessionId, share: ShareId) {
-        self.recalls.push((session, share));
+    pub(super) fn recall(&mut self, recall: Recall) {
+        self.recalls.push(recall);
     }
 
     fn clear(&mut self) {
@@ -136,8 +145,8 @@ impl Shard {
                 }
             }
         }
-        for &(session, share) in &letter.recalls {
-            self.desk.leftovers.recall(session, share);
+        for &recall in &letter.recalls {
+            self.desk.leftovers.recall(recall);
         }
         letter.clear();
         self.finish();

@@ -122,6 +122,7 @@ impl Shard {
         self.begin(now);
         if self.desk.flushed(id) {
             self.desk.refill(id.slot);
+            self.recall_when_drained(id.slot);
         }
         self.finish();
     }

@@ -1,10 +1,11 @@
 //! The post office of a shard: this shard's sessions are served at the desk, others by letter.
 
+use super::SessionId;
 use super::desk::Desk;
 use super::mail::Addressee;
 use super::publish::Publication;
 use super::routes::Receiver;
-use super::share::{Group, Member};
+use super::share::{Attempts, Group, Member};
 use crate::session::Parcel;
 
 #[derive(Debug)]
@@ -25,19 +26,30 @@ impl Post {
         self.enclosed.clear();
     }
 
-    /// Hands a message to the member of a group that was chosen, after `attempt` others refused it.
-    pub(super) fn hand_to_member(
+    /// Hands a message to the member of a group that was chosen.
+    pub(super) fn hand_to_chosen(
         &mut self,
         group: &Group,
         member: &Member,
-        attempt: u16,
+        parcel: &mut Parcel<'_>,
+        desk: &mut Desk,
+    ) {
+        self.hand_to_member((group, member), (Attempts::NONE, None), parcel, desk);
+    }
+
+    /// Hands a message to a member of a group after others refused it, or left it behind.
+    pub(super) fn hand_to_member(
+        &mut self,
+        (group, member): (&Group, &Member),
+        (attempts, holder): (Attempts, Option<Box<SessionId>>),
         parcel: &mut Parcel<'_>,
         desk: &mut Desk,
     ) {
         let publication = Publication { from: None, qos: parcel.qos(), retain: parcel.retain() };
         let Some(mut to) = publication.address(&Receiver::of(&member.subscriber)) else { return };
         to.share = Some(group.id());
-        to.attempt = attempt;
+        to.attempts = attempts;
+        to.holder = holder;
         if to.session.shard != self.shard && to.is_backlog() {
             member.presence.note_posted();
         }

@@ -7,7 +7,7 @@ use super::commons::fnv;
 use super::desk::Desk;
 use super::mail::Addressee;
 use super::routes::{Hears, Receiver};
-use super::share::SharedChoice;
+use super::share::{Attempts, SharedChoice};
 use super::{SessionId, Shard};
 use crate::codec::QoS;
 use crate::session::{Content, Parcel};
@@ -52,7 +52,7 @@ impl Shard {
             let publisher = publisher(choice, from, &self.desk);
             for group in &matched.groups {
                 let member = group.choose(choice, publisher);
-                self.post.hand_to_member(group, member, 0, &mut parcel, &mut self.desk);
+                self.post.hand_to_chosen(group, member, &mut parcel, &mut self.desk);
             }
         }
         if receivers == 0 && from.is_some() {
@@ -89,7 +89,8 @@ impl Publication {
         Some(Addressee {
             session: receiver.session,
             share: None,
-            attempt: 0,
+            attempts: Attempts::NONE,
+            holder: None,
             // `[MQTT-3.8.4-8]`, of a member of a group too `[MQTT-4.8.2-3]`.
             qos: self.qos.min(receiver.qos),
             // `[MQTT-3.3.1-12]` `[MQTT-3.3.1-13]`

@@ -15,6 +15,8 @@ struct Slot {
     serial: u32,
     /// Made for the first Shared Subscription.
     presence: Option<Arc<Presence>>,
+    /// What `Commons::kept_serial` was when it last looked for what others keep.
+    looked: u64,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,25 @@ impl Roster {
         self.slots.get(slot as usize).is_some_and(|slot| slot.presence.is_some())
     }
 
+    /// Whether a member has not looked yet for what others keep, as of `kept_serial`.
+    pub(super) fn looks_again(&self, slot: u32, kept_serial: u64) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.looked != kept_serial)
+    }
+
+    /// It looks now.
+    pub(super) fn note_looked(&mut self, slot: u32, kept_serial: u64) {
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.looked = kept_serial;
+        }
+    }
+
+    /// Nobody is to be chosen any more: all connections are about to end.
+    pub(super) fn withdraw(&self) {
+        for presence in self.slots.iter().filter_map(|slot| slot.presence.as_ref()) {
+            presence.set(false);
+        }
+    }
+
     /// Tells those who choose members what a session has to do.
     pub(super) fn note_backlog(&self, slot: u32) {
         if let Some(Slot { session: Some(session), presence: Some(presence), .. }) =
@@ -139,8 +160,8 @@ impl Roster {
         self.sessions_begun = self.sessions_begun.wrapping_add(1);
         self.by_client_id.insert(session.client_id.clone(), slot);
         let place = &mut self.slots[slot as usize];
-        *place =
-            Slot { session: Some(Box::new(session)), serial: self.sessions_begun, presence: None };
+        let (session, serial) = (Some(Box::new(session)), self.sessions_begun);
+        *place = Slot { session, serial, presence: None, looked: 0 };
         Some(slot)
     }
 

@@ -30,6 +30,34 @@ const COMPARED_MAX: usize = 64;
 /// Connected members that a message is offered to when they refuse, and as many that are away.
 const ATTEMPTS_MAX: usize = 8;
 
+/// Members of a group that refused a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attempts {
+    /// Of those that were connected.
+    connected: u8,
+    /// Of those that were away.
+    away: u8,
+    /// Whether each of them takes no packet as large as that.
+    pub(super) too_large: bool,
+}
+
+impl Attempts {
+    pub(super) const NONE: Self = Self { connected: 0, away: 0, too_large: false };
+
+    pub(super) const fn is_none(self) -> bool {
+        self.connected == 0 && self.away == 0
+    }
+
+    /// With one more.
+    pub(super) fn and(self, is_away: bool, too_large: bool) -> Self {
+        Self {
+            connected: self.connected.saturating_add(u8::from(!is_away)),
+            away: self.away.saturating_add(u8::from(is_away)),
+            too_large: too_large && (self.is_none() || self.too_large),
+        }
+    }
+}
+
 /// What those who choose may know of a session, shared with them.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
@@ -129,6 +157,11 @@ impl Group {
         (!members.is_empty()).then(|| self.successor(members))
     }
 
+    /// The member that a session is.
+    pub(super) fn member(&self, session: SessionId) -> Option<&Member> {
+        self.index(session).map(|index| &self.members[index])
+    }
+
     pub(super) fn contains(&self, session: SessionId) -> bool {
         self.index(session).is_some()
     }
@@ -165,18 +198,18 @@ impl Group {
     }
 
     /// Who is offered a message that `refused` could not take, as the last of `attempts`: the
-    /// connected members in turn, then, if `away_too`, those who are away.
+    /// connected members in turn, then, if `away_too`, those who are away. The two are counted
+    /// apart, as somebody may have come since one that is away refused.
     pub(super) fn next_after(
         &self,
         refused: SessionId,
-        attempts: u16,
+        attempts: Attempts,
         away_too: bool,
     ) -> Option<&Member> {
         let connected = self.members.iter().filter(|member| member.is_connected()).count();
-        let (attempts, connected_max) = (usize::from(attempts), connected.min(ATTEMPTS_MAX));
         let away_max = (self.members.len() - connected).min(ATTEMPTS_MAX);
-        let among_connected = attempts < connected_max;
-        let among_away = away_too && attempts < connected_max + away_max;
+        let among_connected = usize::from(attempts.connected) < connected.min(ATTEMPTS_MAX);
+        let among_away = away_too && usize::from(attempts.away) < away_max;
         if !(among_connected || among_away) {
             return None;
         }
@@ -351,15 +384,28 @@ mod tests {
         let group = group(&[Some(0), None, Some(0), Some(0), None]);
         let session = |slot: usize| group.members[slot].session();
         let mut asked = vec![2];
-        for attempts in 1..9 {
-            let last = session(asked[asked.len() - 1]);
-            let Some(next) = group.next_after(last, attempts, true) else { break };
+        let mut attempts = Attempts::NONE;
+        for _ in 1..9 {
+            let last = asked[asked.len() - 1];
+            attempts = attempts.and(!group.members[last].is_connected(), false);
+            let Some(next) = group.next_after(session(last), attempts, true) else { break };
             asked.push(next.session().slot as usize);
         }
         asked[..3].sort_unstable();
         asked[3..].sort_unstable();
         assert_eq!(asked, [0, 2, 3, 1, 4]);
-        assert!(group.next_after(session(0), 3, false).is_none());
+        let attempts = Attempts { connected: 3, ..Attempts::NONE };
+        assert!(group.next_after(session(0), attempts, false).is_none());
+    }
+
+    /// It was chosen while nobody was connected, and somebody came while the letter was under way.
+    #[test]
+    fn who_came_is_asked_after_one_that_is_away_refused() {
+        let group = group(&[None, Some(0)]);
+        let session = |slot: usize| group.members[slot].session();
+        let attempts = Attempts::NONE.and(true, false);
+        let next = group.next_after(session(0), attempts, true).expect("one is connected");
+        assert_eq!(next.session(), session(1));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(super) enum Purpose {
     KeepAlive,
     WillDelay,
     SessionExpiry,
+    /// What members that are away keep is offered to others again; of no slot.
+    Recall,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -204,10 +204,17 @@ impl Hall {
         self.closed = None;
     }
 
+    /// Before [`Self::close`], on all shards: no other is let in, and no member of a group gets
+    /// what others leave.
+    pub(super) fn withdraw(&mut self, shared: &Shared) {
+        self.closed = Some(shared.commons.directions().refusal());
+        self.shard.withdraw();
+    }
+
     /// Ends every connection with DISCONNECT 0x8B, or 0x9C or 0x9D where there is another server,
     /// and lets no other in.
     pub(super) fn close(&mut self, shared: &Shared, now: Now) {
-        self.closed = Some(shared.commons.directions().refusal());
+        self.withdraw(shared);
         for id in self.shard.connections() {
             self.shard.lost(id, Lost::ServerShuttingDown, now);
         }

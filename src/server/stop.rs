@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use super::clock::Clock;
 use super::errands::Errands;
+use super::shared::Shared;
 use super::start::Threads;
 
 /// Between two looks at what is still going on, each of which is told to `progress`.
@@ -25,6 +26,7 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
     }
     progress();
     let mut errands = Errands::default();
+    withdraw(shared, &mut errands);
     for number in 0..shared.cells.len() {
         if !shared.cells[number].is_broken() {
             shared.visit(number, &mut errands, |hall, now| hall.close(shared, now));
@@ -57,12 +59,26 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
 pub(super) fn drain(server: &Server, draining: bool) {
     let shared = &server.shared;
     let mut errands = Errands::default();
+    if draining && !shared.is_stopping() {
+        withdraw(shared, &mut errands);
+    }
     for number in 0..shared.cells.len() {
         if !shared.cells[number].is_broken() && !shared.is_stopping() {
             shared.visit(number, &mut errands, |hall, now| match draining {
                 true => hall.close(shared, now),
                 false => hall.open(),
             });
+        }
+        errands.run(shared);
+    }
+}
+
+/// Before the first connection ends, nobody is chosen any more: what one member of a group leaves
+/// would be sent to the next, and by that one to the next again.
+fn withdraw(shared: &Shared, errands: &mut Errands) {
+    for number in 0..shared.cells.len() {
+        if !shared.cells[number].is_broken() {
+            shared.visit(number, errands, |hall, _| hall.withdraw(shared));
         }
         errands.run(shared);
     }

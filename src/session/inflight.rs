@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Delivery, ShareId};
+use super::Delivery;
 use crate::codec::QoS;
 
 /// Where a sent message stands.
@@ -159,25 +159,32 @@ impl Inflight {
         }
     }
 
-    /// Ends an exchange that cannot go on.
-    pub fn discard(&mut self, packet_id: u16) {
-        if self.find(packet_id).is_ok_and(|sent| !matches!(sent, Sent::Done)) {
-            self.finish(packet_id);
+    /// Ends an exchange that cannot go on. What another member of a group may have, as
+    /// [`Self::take_shared`] says, is given back.
+    pub fn discard(&mut self, packet_id: u16) -> Option<Delivery> {
+        if !self.find(packet_id).is_ok_and(|sent| !matches!(sent, Sent::Done)) {
+            return None;
         }
+        let shared = match self.find(packet_id) {
+            Ok(Sent::Puback(Some(kept))) if kept.share.is_some() => Some(kept.clone()),
+            _ => None,
+        };
+        self.finish(packet_id);
+        shared
     }
 
     /// Takes out the QoS 1 messages that came by a Shared Subscription and are `wanted`, in order.
     /// QoS 2 messages in flight stay with their session `[MQTT-4.8.2-4]`.
-    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
+    pub fn take_shared(&mut self, mut wanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
         for packet_id in self.elders_in_order() {
             let elder = self.elders.get_mut(&packet_id);
-            if let Some(delivery) = elder.and_then(|(_, sent)| sent.take_shared(&wanted)) {
+            if let Some(delivery) = elder.and_then(|(_, sent)| sent.take_shared(&mut wanted)) {
                 self.elders.remove(&packet_id);
                 taken.push(delivery);
             }
         }
-        taken.extend(self.entries.iter_mut().filter_map(|sent| sent.take_shared(&wanted)));
+        taken.extend(self.entries.iter_mut().filter_map(|sent| sent.take_shared(&mut wanted)));
         for delivery in &taken {
             self.bytes -= delivery.message.weight();
             self.unacknowledged -= 1;
@@ -285,9 +292,9 @@ impl Inflight {
 
 impl Sent {
     /// Takes out a QoS 1 message that came by a Shared Subscription and is `wanted`.
-    fn take_shared(&mut self, wanted: &impl Fn(ShareId) -> bool) -> Option<Delivery> {
+    fn take_shared(&mut self, wanted: &mut impl FnMut(&Delivery) -> bool) -> Option<Delivery> {
         let Self::Puback(kept) = self else { return None };
-        let delivery = kept.take_if(|kept| kept.share.is_some_and(wanted))?;
+        let delivery = kept.take_if(|kept| kept.share.is_some() && wanted(kept))?;
         *self = Self::Done;
         Some(delivery)
     }

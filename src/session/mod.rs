@@ -39,7 +39,7 @@ pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
 pub use link::{Link, PeerLimits};
 pub use message::{Content, Message, Parcel};
-pub use outbound::{Bounds, DropReason, Outcome, Refilled, Terms};
+pub use outbound::{Bounds, DropReason, Outcome, Portion, Refilled, Terms};
 pub use outbox::Outbox;
 pub use queue::{Delivery, Queue, ShareId};
 pub use received::Received;
@@ -121,10 +121,28 @@ impl Session {
 
     /// Takes out what came by a Shared Subscription and may go to another of its members: QoS 1 in
     /// flight, then what waits.
-    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
-        let mut taken = self.inflight.take_shared(&wanted);
-        taken.append(&mut self.queue.take_shared(&wanted));
+    pub fn take_shared(&mut self, mut wanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
+        let mut taken = self.inflight.take_shared(&mut wanted);
+        taken.append(&mut self.queue.take_shared(&mut wanted));
         taken
+    }
+
+    /// Takes out at most a portion of what it has of one group, in the same order, and says
+    /// whether there is more.
+    pub fn take_portion(&mut self, share: ShareId, portion: Portion) -> (Vec<Delivery>, bool) {
+        let Portion { mut messages, mut bytes } = portion;
+        let mut more = false;
+        let taken = self.take_shared(|delivery| {
+            let is_of_group = delivery.share == Some(share);
+            let fits = messages > 0 && bytes > 0;
+            more |= is_of_group && !fits;
+            if is_of_group && fits {
+                messages -= 1;
+                bytes = bytes.saturating_sub(delivery.message.weight());
+            }
+            is_of_group && fits
+        });
+        (taken, more)
     }
 
     /// Bytes in its outbox.

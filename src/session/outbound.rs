@@ -66,6 +66,15 @@ pub enum DropReason {
     Expired,
 }
 
+/// How much moves at once from one member of a group to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes, bookkeeping included; the last message may be above.
+    pub bytes: u64,
+}
+
 /// What a [`Session::refill`] did.
 #[derive(Debug, Default)]
 pub struct Refilled {
@@ -163,6 +172,30 @@ impl Session {
         Outcome::Queued
     }
 
+    /// Takes back a message it had before: it waits again, at the end of the queue. The bounds do
+    /// not apply, as it was within them before, and nobody else takes it.
+    pub fn take_back(&mut self, parcel: &mut Parcel<'_>, terms: Terms<'_>) {
+        self.queue.push(terms.delivery(parcel.message()));
+    }
+
+    /// Whether it is connected and nothing waits.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let resends = self.link.as_ref().map(|link| !link.resend.is_empty());
+        resends == Some(false) && self.queue.is_empty()
+    }
+
+    /// What it can take in: into its window, and into its queue.
+    #[must_use]
+    pub fn room(&self, bounds: &Bounds) -> Portion {
+        let window = self.link.as_ref().map_or(0, |link| window(link, bounds));
+        let window = usize::from(window.saturating_sub(self.inflight.len()));
+        Portion {
+            messages: window + bounds.queue_messages_max.saturating_sub(self.queue.len()),
+            bytes: bounds.queue_bytes_max.saturating_sub(self.queue.bytes()),
+        }
+    }
+
     /// Puts a retained message that a SUBSCRIBE asked for into the queue, behind what waits. The
     /// queue's own bounds do not apply: a subscriber gets every retained message it asked for.
     pub fn enqueue_retained(&mut self, delivery: Delivery, bounds: &Bounds) -> Outcome {
@@ -257,9 +290,11 @@ impl Session {
                     if write(link, &content, delivery.terms(), again, bounds, spare) {
                         refilled.note_sent(delivery.qos, &delivery.message);
                     } else {
-                        // As if it had been delivered `[MQTT-3.1.2-25]`.
-                        refilled.too_large += 1;
-                        self.inflight.discard(packet_id);
+                        // As if it had been delivered `[MQTT-3.1.2-25]`, or to another of its group.
+                        match self.inflight.discard(packet_id) {
+                            Some(shared) => refilled.refused.push(shared),
+                            None => refilled.too_large += 1,
+                        }
                     }
                 }
                 Some(Sent::Pubcomp) => {

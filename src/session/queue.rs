@@ -61,16 +61,15 @@ impl Queue {
     }
 
     /// Takes out what came by a Shared Subscription and is `wanted`, in order.
-    pub fn take_shared(&mut self, wanted: impl Fn(ShareId) -> bool) -> Vec<Delivery> {
-        let is_wanted = |delivery: &Delivery| delivery.share.is_some_and(&wanted);
-        if !self.deliveries.iter().any(is_wanted) {
+    pub fn take_shared(&mut self, mut wanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
+        if !self.deliveries.iter().any(|delivery| delivery.share.is_some()) {
             return Vec::new();
         }
         let mut taken = Vec::new();
         let all = std::mem::take(self);
         self.expired = all.expired;
         for delivery in all.deliveries {
-            if is_wanted(&delivery) {
+            if delivery.share.is_some() && wanted(&delivery) {
                 taken.push(delivery);
             } else {
                 self.push(delivery);

@@ -24,6 +24,7 @@ mod retained;
 mod session;
 mod shared;
 mod shared_choice;
+mod shared_recall;
 mod shared_redelivery;
 mod sizes;
 mod subscribe;

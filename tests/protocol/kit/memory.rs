@@ -242,6 +242,9 @@ impl Wire for Memory {
     fn direct(&mut self, directions: &Directions, draining: bool) {
         self.commons.set_directions(directions.clone());
         self.desk.draining = draining;
+        if draining {
+            self.shards.iter().for_each(Shard::withdraw);
+        }
         for shard in self.shards.iter_mut().filter(|_| draining) {
             for id in shard.connections() {
                 shard.lost(id, Lost::ServerShuttingDown, self.now);
