@@ -10,7 +10,11 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let puback = |session: &mut Session, _: &Bounds| session.inflight.puback(ack.packet_id);
+        let puback = |session: &mut Session, _: &Bounds| {
+            session.inflight.puback(ack.packet_id)?;
+            session.forget_resend(ack.packet_id);
+            Ok(())
+        };
         let Some(done) = self.desk.change(id.slot, puback) else {
             return Ok(());
         };
@@ -25,8 +29,11 @@ impl Shard {
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
         let refused = ack.reason.is_error();
-        let pubrec =
-            |session: &mut Session, _: &Bounds| session.inflight.pubrec(ack.packet_id, refused);
+        let pubrec = |session: &mut Session, _: &Bounds| {
+            session.inflight.pubrec(ack.packet_id, refused)?;
+            session.forget_resend(ack.packet_id);
+            Ok(())
+        };
         let Some(done) = self.desk.change(id.slot, pubrec) else {
             return Ok(());
         };
@@ -59,7 +66,11 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let pubcomp = |session: &mut Session, _: &Bounds| session.inflight.pubcomp(ack.packet_id);
+        let pubcomp = |session: &mut Session, _: &Bounds| {
+            session.inflight.pubcomp(ack.packet_id)?;
+            session.forget_resend(ack.packet_id);
+            Ok(())
+        };
         let Some(done) = self.desk.change(id.slot, pubcomp) else {
             return Ok(());
         };

@@ -23,8 +23,7 @@ impl Shard {
     }
 
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
-        let properties = self.connack_properties(&admission);
-        check_connack(&admission, properties.as_properties())?;
+        let properties = self.fitted_connack_properties(&admission)?;
         self.take_over(&admission);
         // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
         // `[MQTT-3.1.3-2]`.
@@ -140,6 +139,33 @@ impl Shard {
         self.desk.send(id.slot, &Packet::Connack(connack));
     }
 
+    /// What CONNACK says to a client that is let in, with Response Information where the client
+    /// takes that much. Nothing else may be left out; a client that does not take it is not let in
+    /// `[MQTT-3.1.2-24]`.
+    fn fitted_connack_properties(&self, admission: &Admission) -> Result<PropertiesBuf, Refusal> {
+        let required = self.connack_properties(admission);
+        let offered = self.with_response_information(admission, &required);
+        let mut lists = [offered, Some(required)].into_iter().flatten();
+        lists
+            .find(|properties| takes_connack(admission, properties.as_properties()))
+            .ok_or(Refusal::ConnackTooLarge)
+    }
+
+    /// `[MQTT-3.1.2-28]`
+    fn with_response_information(
+        &self,
+        admission: &Admission,
+        required: &PropertiesBuf,
+    ) -> Option<PropertiesBuf> {
+        let directions = self.commons.directions();
+        let information = admission
+            .requests_response_information
+            .then(|| directions.response_information_for(&admission.client_id))??;
+        let mut properties = required.clone();
+        properties.push(Property::ResponseInformation(&information));
+        Some(properties)
+    }
+
     /// What the server tells a 5.0 client of itself; what equals the standard's default is left
     /// out.
     fn connack_properties(&self, admission: &Admission) -> PropertiesBuf {
@@ -172,13 +198,6 @@ impl Shard {
         if let Some(authentication) = &admission.authentication {
             authentication.write(admission.authentication_data.as_deref(), &mut properties);
         }
-        // `[MQTT-3.1.2-28]`
-        if admission.requests_response_information
-            && let Some(information) =
-                self.commons.directions().response_information_for(&admission.client_id)
-        {
-            properties.push(Property::ResponseInformation(&information));
-        }
         properties
     }
 
@@ -193,18 +212,14 @@ impl Shard {
     }
 }
 
-/// Nothing in the CONNACK of a client that is let in may be left out; one that does not take it is
-/// not let in `[MQTT-3.1.2-24]`.
-fn check_connack(admission: &Admission, properties: Properties<'_>) -> Result<(), Refusal> {
+fn takes_connack(admission: &Admission, properties: Properties<'_>) -> bool {
     let packet_bytes_max = admission.limits.packet_bytes_max;
     if packet_bytes_max == PACKET_BYTES_MAX {
-        return Ok(());
+        return true;
     }
     let reason = ReasonCode::Success;
     let connack = Packet::Connack(Connack { session_present: false, reason, properties });
-    let (version, mut bytes) = (admission.version, Vec::new());
-    let fits = encode_fitted(&[properties], &connack, version, packet_bytes_max, &mut bytes);
-    if fits { Ok(()) } else { Err(Refusal::ConnackTooLarge) }
+    encode_fitted(&[properties], &connack, admission.version, packet_bytes_max, &mut Vec::new())
 }
 
 /// One and a half times the Keep Alive `[MQTT-3.1.2-22]`.

@@ -279,9 +279,17 @@ impl Desk {
         }
     }
 
+    /// Bytes in an outbox from which on the server does not read the client. Messages stop at
+    /// `outbox_bytes_max`; so what is above comes from answers to the client's own packets, and
+    /// from one packet of any size.
+    pub(super) const fn choke_bytes(&self) -> usize {
+        self.bounds.outbox_bytes_max.saturating_mul(2)
+    }
+
     /// A socket took bytes: gives an empty outbox's buffer back, counts what is left, and says
     /// whether something waits for the room.
     pub(super) fn flushed(&mut self, id: ConnectionId) -> bool {
+        let choke_bytes = self.choke_bytes();
         let Some(session) = self.roster.connected_mut(id) else {
             return false;
         };
@@ -290,6 +298,11 @@ impl Desk {
             return false;
         };
         link.dirty = false;
+        if link.counted_bytes >= choke_bytes && link.held_bytes() < link.counted_bytes {
+            // Its PINGREQ may wait in a socket that is not read; that it takes what it is sent is
+            // the sign of life `[MQTT-3.1.2-22]`.
+            link.received_ms = self.bounds.ticks_ms;
+        }
         link.outbox.release(&mut self.spare);
         self.grown_bytes += count_held(link);
         queued || !link.resend.is_empty()

@@ -42,7 +42,7 @@ impl Shard {
     pub fn choked(&self, id: ConnectionId) -> bool {
         let session = self.desk.roster.connected(id);
         let link = session.and_then(|session| session.link.as_ref());
-        link.is_some_and(|link| link.outbox.len() >= self.choke_bytes())
+        link.is_some_and(|link| link.outbox.len() >= self.desk.choke_bytes())
     }
 
     /// Whether the last [`Self::receive`] stopped for having made as many deliveries, or letters as
@@ -52,12 +52,6 @@ impl Shard {
     pub fn sated(&self) -> bool {
         self.desk.handed >= DELIVERIES_MAX
             || self.desk.trays.letters.iter().any(|letter| letter.weight() >= LETTER_BYTES_MAX)
-    }
-
-    /// Messages stop at `outbox_bytes_max`; so what is above comes from answers to the client's
-    /// own packets, and from one packet of any size.
-    const fn choke_bytes(&self) -> usize {
-        self.desk.bounds.outbox_bytes_max.saturating_mul(2)
     }
 
     fn receive_packets(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {

@@ -30,6 +30,16 @@ impl Session {
         Ok(self.received.insert(packet_id))
     }
 
+    /// An acknowledgement came before the message was sent again after a resume: it is not sent
+    /// again, nor does it count as one that is yet to be `[MQTT-3.3.4-9]`.
+    pub fn forget_resend(&mut self, packet_id: u16) {
+        if let Some(link) = &mut self.link
+            && let Some(index) = link.resend.iter().position(|&waiting| waiting == packet_id)
+        {
+            link.resend.remove(index);
+        }
+    }
+
     /// PUBREL: the reason for PUBCOMP. The identifier is then free for a new message
     /// `[MQTT-4.3.3-12]`; whether the message has expired meanwhile does not matter
     /// `[MQTT-4.3.3-13]`.

@@ -138,3 +138,22 @@ fn response_information_is_for_who_requests_it() {
         }
     });
 }
+
+/// Optional, so that it keeps nobody out `[MQTT-3.1.2-24]`.
+#[test]
+fn response_information_is_left_out_where_it_does_not_fit() {
+    both(|broker| {
+        let response_information = Some("a-long-prefix-of-answers/".repeat(4).into());
+        broker.direct(&Directions { response_information, ..Directions::default() });
+        // Request Response Information, and a Maximum Packet Size of 100 bytes.
+        let properties = Properties::from_checked(b"\x19\x01\x27\x00\x00\x00\x64");
+        let client = broker.open(Version::V5);
+        broker.send(client, &Hello { properties, ..Hello::new(Version::V5, "a") }.packet());
+        broker.hear(client, |packet| {
+            let Packet::Connack(connack) = packet else { panic!("{packet:?}") };
+            assert_eq!(connack.reason, ReasonCode::Success);
+            assert_eq!(connack.properties.response_information(), None);
+        });
+        broker.expect_silence(client);
+    });
+}

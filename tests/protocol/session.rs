@@ -361,6 +361,36 @@ fn what_is_sent_again_keeps_to_the_new_receive_maximum() {
     });
 }
 
+/// `[MQTT-3.3.4-9]`: an acknowledgement of the earlier connection, for what was not sent again yet,
+/// makes no room.
+#[test]
+fn a_late_acknowledgement_makes_no_room_in_the_new_receive_maximum() {
+    both(|broker| {
+        let client = broker.resume(Version::V5, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        let payloads = [b"1", b"2", b"3", b"4"];
+        for payload in payloads {
+            publish_from_elsewhere(broker, "a", payload);
+        }
+        let ids = payloads.map(|it| broker.expect_publish(client, &publish_1(0, "a", it)));
+        broker.cut(client);
+        // A session of an hour, and a Receive Maximum of 2.
+        let properties = Properties::from_checked(b"\x11\x00\x00\x0e\x10\x21\x00\x02");
+        let hello = Hello { properties, ..Hello::persistent(Version::V5, "a") };
+        let (client, _) = broker.connect_as(&hello);
+        let again = |at: usize| Publish { dup: true, ..publish_1(ids[at], "a", payloads[at]) };
+        broker.expect(client, &Packet::Publish(again(0)));
+        broker.expect(client, &Packet::Publish(again(1)));
+        broker.send(client, &puback(ids[3]));
+        broker.expect_silence(client);
+        broker.send(client, &puback(ids[0]));
+        broker.expect(client, &Packet::Publish(again(2)));
+        broker.send(client, &puback(ids[1]));
+        broker.send(client, &puback(ids[2]));
+        broker.expect_silence(client);
+    });
+}
+
 /// `[MQTT-4.3.3-7]`: what was sent once does not expire.
 #[test]
 fn what_is_sent_again_does_not_expire() {
