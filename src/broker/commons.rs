@@ -15,6 +15,15 @@ use super::{Directions, Limits, Now, RetainedView, SessionId, Stats};
 use crate::session::{Message, ShareId, Subscription};
 use crate::topic::TopicFilter;
 
+/// What becomes of the retained message of a topic when a new one finds no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unkept {
+    /// The new one is refused, and its publisher told.
+    Stay,
+    /// The new one is passed on: better none than one that is no longer true.
+    Forget,
+}
+
 /// Shared by all shards of a broker.
 #[derive(Debug)]
 pub struct Commons {
@@ -207,9 +216,9 @@ impl Commons {
         self.routes_serial.fetch_add(1, Ordering::Release);
     }
 
-    /// Keeps a retained message; `false` when a limit is reached. The topic then has none: better
-    /// than one that is no longer true.
-    pub(super) fn retain(&self, message: Arc<Message>, now: Now) -> bool {
+    /// Keeps a retained message; `false` when a limit is reached. One of a topic that has one
+    /// already is never one too many.
+    pub(super) fn retain(&self, message: Arc<Message>, now: Now, without_room: Unkept) -> bool {
         let limits = self.limits();
         let mut store = write(&self.retained);
         store.forget_expired(now.ticks_ms);
@@ -220,7 +229,9 @@ impl Commons {
         let too_many =
             known.is_none() && store.clients_len() as u64 >= limits.retained_messages_max;
         if !is_status && (too_many || grows && self.memory_bytes() >= limits.memory_bytes_max) {
-            store.forget(message.topic());
+            if without_room == Unkept::Forget {
+                store.forget(message.topic());
+            }
             self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
             self.retained_refused.fetch_add(1, Ordering::Relaxed);
             return false;

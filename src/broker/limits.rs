@@ -33,7 +33,8 @@ pub struct Limits {
     pub session_expiry_secs_max: u32,
     /// Unsent bytes of one connection above which its messages wait in the queue.
     pub outbox_bytes_max: u32,
-    /// Retained messages.
+    /// Retained messages: one more is refused with 0x97, or passed on and not kept where its
+    /// publisher cannot be told.
     pub retained_messages_max: u64,
     /// Sessions, connected or not.
     pub sessions_max: u64,

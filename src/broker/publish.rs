@@ -3,7 +3,7 @@
 //! Receivers of this shard are served at once; those of another go into its letter. The server
 //! carries the letters when the batch is done.
 
-use super::commons::fnv;
+use super::commons::{Unkept, fnv};
 use super::desk::Desk;
 use super::mail::Addressee;
 use super::routes::{Hears, Receiver};
@@ -23,7 +23,9 @@ pub(super) struct Publication {
 impl Shard {
     /// Routes a message and, with RETAIN, keeps it; returns how many receivers there are.
     ///
-    /// `from` is the publisher's session; the server's own messages have none.
+    /// `from` is the publisher's session; the server's own messages have none. Who publishes by this
+    /// cannot be told that there is no room to keep it: the message is passed on all the same, and
+    /// its topic has no retained message any more.
     pub(super) fn route(
         &mut self,
         from: Option<SessionId>,
@@ -35,16 +37,36 @@ impl Shard {
         // Retained first, then the routes: see `commons`. Without the flag what is kept stays as it
         // is `[MQTT-3.3.1-8]`.
         if retain {
-            self.retain(&mut parcel);
+            self.retain(&mut parcel, Unkept::Forget);
         }
-        let publication = Publication { from, qos, retain };
-        let matched = self.remembered.find(content.topic, &self.commons);
+        self.pass_on(from, &mut parcel)
+    }
+
+    /// As [`Self::route`], for a publisher that can be told: with RETAIN and no room to keep it, the
+    /// message goes no further, what was kept stays, and there is no answer but `None`.
+    pub(super) fn route_if_kept(
+        &mut self,
+        from: SessionId,
+        content: Content<'_>,
+        qos: QoS,
+        retain: bool,
+    ) -> Option<usize> {
+        let mut parcel = Parcel::borrowed(content, qos, retain);
+        if retain && !self.retain(&mut parcel, Unkept::Stay) {
+            return None;
+        }
+        Some(self.pass_on(Some(from), &mut parcel))
+    }
+
+    fn pass_on(&mut self, from: Option<SessionId>, parcel: &mut Parcel<'_>) -> usize {
+        let publication = Publication { from, qos: parcel.qos(), retain: parcel.retain() };
+        let matched = self.remembered.find(parcel.content().topic, &self.commons);
         self.post.begin_message();
         let mut receivers = matched.groups.len();
         for receiver in &matched.receivers {
             receivers += usize::from(receiver.hears != Hears::Own);
             if let Some(addressee) = publication.address(receiver) {
-                self.post.hand_over(&addressee, &mut parcel, &mut self.desk);
+                self.post.hand_over(&addressee, parcel, &mut self.desk);
             }
         }
         if !matched.groups.is_empty() {
@@ -52,7 +74,7 @@ impl Shard {
             let publisher = publisher(choice, from, &self.desk);
             for group in &matched.groups {
                 let member = group.choose(choice, publisher);
-                self.post.hand_to_chosen(group, member, &mut parcel, &mut self.desk);
+                self.post.hand_to_chosen(group, member, parcel, &mut self.desk);
             }
         }
         if receivers == 0 && from.is_some() {
@@ -61,13 +83,15 @@ impl Shard {
         receivers
     }
 
-    fn retain(&mut self, parcel: &mut Parcel<'_>) {
+    /// Whether it is kept as it should be.
+    fn retain(&mut self, parcel: &mut Parcel<'_>, without_room: Unkept) -> bool {
         if parcel.content().payload.is_empty() {
             // An empty payload removes the retained message `[MQTT-3.3.1-6]` and is none itself
             // `[MQTT-3.3.1-7]`.
             self.commons.forget_retained(parcel.content().topic);
+            true
         } else {
-            self.commons.retain(parcel.message(), self.now);
+            self.commons.retain(parcel.message(), self.now, without_room)
         }
     }
 }

@@ -163,7 +163,6 @@ impl Shard {
     ) -> Result<(), Violation> {
         let name = TopicName::parse(topic).map_err(|_| Violation::TopicNameInvalid)?;
         if name.levels() > self.limits.topic_levels_max as usize {
-            // `[MQTT3-3.3.5-2]`
             return Err(Violation::TopicNameInvalid);
         }
         if is_reserved(topic) {
@@ -183,12 +182,21 @@ impl Shard {
         {
             return self.refuse_payload(id, publish);
         }
+        // Only 5.0 has an answer that refuses, and QoS 0 has none.
+        let is_told = session.version == Version::V5 && qos != QoS::AtMostOnce;
         let mut reason = ReasonCode::Success;
         if session.accept(qos, packet_id, receive_maximum)? {
             let from = self.session_id(id.slot);
             let content = Content { topic, properties, payload: publish.payload, expires_ms };
-            if self.route(Some(from), content, qos, publish.retain) == 0 {
-                reason = ReasonCode::NoMatchingSubscribers;
+            let receivers = if is_told {
+                self.route_if_kept(from, content, qos, publish.retain)
+            } else {
+                Some(self.route(Some(from), content, qos, publish.retain))
+            };
+            match receivers {
+                Some(0) => reason = ReasonCode::NoMatchingSubscribers,
+                Some(_) => {}
+                None => return self.refuse_retained(id, publish),
             }
         }
         self.answer_publish(id, publish, reason);
@@ -196,7 +204,7 @@ impl Shard {
     }
 
     /// A message to a topic of the broker's own goes no further. Before 5.0 a client cannot be
-    /// told.
+    /// told: it hears the acknowledgement of any other `[MQTT3-3.3.5-2]`.
     fn refuse_reserved(
         &mut self,
         id: ConnectionId,
@@ -239,6 +247,20 @@ impl Shard {
         self.refuse_publish(id, publish, violation.reason(), &violation.to_string())
     }
 
+    /// A message with RETAIN that cannot be kept is not accepted at all, and its identifier is free
+    /// `[MQTT-4.3.3-9]`.
+    fn refuse_retained(
+        &mut self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+    ) -> Result<(), Violation> {
+        if let Some(session) = self.desk.roster.session_mut(id.slot) {
+            session.release(publish.packet_id);
+        }
+        let words = "no room for another retained message; delete some, or publish without RETAIN";
+        self.refuse_publish(id, publish, ReasonCode::QuotaExceeded, words)
+    }
+
     /// PUBACK or PUBREC with a failure: it ends the exchange.
     fn refuse_publish(
         &mut self,
@@ -256,7 +278,7 @@ impl Shard {
         }
     }
 
-    /// Ends the connection of a client that broke the standard `[MQTT-4.13.1-1]`.
+    /// Ends the connection of a client that broke the standard `[MQTT-4.13.1-1]` `[MQTT3-4.8.0-1]`.
     pub(super) fn violated(&mut self, id: ConnectionId, violation: Violation) {
         self.desk.counters.violations += 1;
         self.end_connection(id, Departure::Violation(violation));

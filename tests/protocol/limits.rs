@@ -6,8 +6,8 @@ use mqttd::codec::{
 };
 
 use crate::kit::packets::{
-    Hello, puback, publish, publish_1, publish_2, pubrec, pubrec_unmatched, pubrel,
-    subscribe_packet,
+    Hello, puback, puback_unmatched, pubcomp, publish, publish_1, publish_2, pubrec,
+    pubrec_unmatched, pubrel, subscribe_packet,
 };
 use crate::kit::{Broker, Client, both, both_with, limits, memory_with};
 
@@ -111,7 +111,7 @@ fn a_qos_2_message_is_in_flight_until_its_pubcomp() {
         broker.send(client, &pubrec(packet_id));
         broker.expect(client, &pubrel(packet_id));
         broker.expect_silence(client);
-        broker.send(client, &crate::kit::packets::pubcomp(packet_id));
+        broker.send(client, &pubcomp(packet_id));
         broker.expect_publish(client, &publish_2(0, "a", b"x"));
     });
 }
@@ -220,6 +220,84 @@ fn there_are_so_many_retained_messages() {
             let kept = Publish { retain: true, ..publish(topic, payload) };
             broker.expect_publish(client, &kept);
         }
+        broker.expect_silence(client);
+    });
+}
+
+/// Expects a PUBACK or PUBREC that refuses a retained message for want of room.
+fn expect_no_room(broker: &mut Broker, client: Client, packet_id: u16) {
+    broker.hear(client, |packet| {
+        let (Packet::Puback(ack) | Packet::Pubrec(ack)) = packet else { panic!("{packet:?}") };
+        assert_eq!((ack.packet_id, ack.reason), (packet_id, ReasonCode::QuotaExceeded));
+        let words = ack.properties.reason_string().expect("a reason string");
+        assert!(words.contains("retained"), "{words}");
+    });
+}
+
+/// A 5.0 publisher is told that its retained message finds no room `[MQTT-3.3.1-5]`: nobody gets it,
+/// and its identifier is free `[MQTT-4.3.3-9]`. With QoS 0 it is passed on, as before 5.0.
+#[test]
+fn a_5_0_client_is_told_that_there_are_so_many_retained_messages() {
+    let limits = Limits { retained_messages_max: 2, receive_maximum: 1, ..limits() };
+    both_with(&limits, |broker| {
+        let watcher = broker.connect(Version::V5, "watcher");
+        broker.subscribe(watcher, &[("#", QoS::AtMostOnce)]);
+        let client = broker.connect(Version::V5, "a");
+        let kept = |message| Packet::Publish(Publish { retain: true, ..message });
+        for topic in ["a", "b"] {
+            broker.send(client, &kept(publish_1(1, topic, b"x")));
+            broker.expect(client, &puback(1));
+            broker.expect_publish(watcher, &publish(topic, b"x"));
+        }
+        broker.send(client, &kept(publish_1(1, "c", b"x")));
+        expect_no_room(broker, client, 1);
+        // The identifier and the Receive Maximum are free again.
+        for _ in 0..2 {
+            broker.send(client, &kept(publish_2(2, "c", b"x")));
+            expect_no_room(broker, client, 2);
+        }
+        broker.expect_silence(watcher);
+        // One that is kept already may change, and an empty one removes nothing.
+        broker.send(client, &kept(publish_2(2, "a", b"y")));
+        broker.expect(client, &pubrec(2));
+        broker.send(client, &pubrel(2));
+        broker.expect(client, &pubcomp(2));
+        broker.expect_publish(watcher, &publish("a", b"y"));
+        broker.send(client, &kept(publish_1(1, "c", b"")));
+        broker.expect(client, &puback(1));
+        broker.expect_publish(watcher, &publish("c", b""));
+        broker.send(client, &kept(publish("c", b"x")));
+        broker.expect_publish(watcher, &publish("c", b"x"));
+        let late = broker.connect(Version::V5, "late");
+        broker.subscribe(late, &[("#", QoS::AtMostOnce)]);
+        for (topic, payload) in [("a", b"y"), ("b", b"x")] {
+            broker.expect_publish(late, &Publish { retain: true, ..publish(topic, payload) });
+        }
+        broker.expect_silence(late);
+    });
+}
+
+/// At the memory budget too: what was kept stays, as its publisher knows that nothing took its place
+/// `[MQTT-3.3.1-5]`.
+#[test]
+fn a_5_0_client_is_told_that_a_larger_retained_message_finds_no_memory() {
+    both_with(&Limits { memory_bytes_max: 3000, ..limits() }, |broker| {
+        let client = broker.connect(Version::V5, "a");
+        let send = |broker: &mut Broker, topic: &str, payload: &[u8]| {
+            let message = Publish { retain: true, ..publish_1(1, topic, payload) };
+            broker.send(client, &Packet::Publish(message));
+        };
+        for (topic, payload) in [("a", &[7; 1][..]), ("b", &[7; 1]), ("a", &[7; 3000])] {
+            send(broker, topic, payload);
+            broker.expect(client, &puback_unmatched(Version::V5, 1));
+        }
+        send(broker, "b", &[7; 3000]);
+        expect_no_room(broker, client, 1);
+        // Room again, so that a subscriber is served.
+        send(broker, "a", b"");
+        broker.expect(client, &puback_unmatched(Version::V5, 1));
+        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
+        broker.expect_publish(client, &Publish { retain: true, ..publish("b", &[7]) });
         broker.expect_silence(client);
     });
 }

@@ -1,6 +1,8 @@
 //! The broker's own pictures of its clients, retained messages and counters, compared with the
 //! model: while things move, when everything is quiet, and when everybody is gone.
 
+use std::collections::BTreeSet;
+
 use mqttd::broker::{ClientView, Stats};
 use mqttd::codec::QoS;
 
@@ -60,6 +62,10 @@ impl Model {
     pub(crate) fn check_retained(&mut self, host: &Host) {
         let now_ms = self.now.ticks_ms;
         let messages = &self.messages;
+        let is_lossy = self.tight && host.commons.stats().value("retained.refused") > 0;
+        if !is_lossy {
+            newest_of_each_topic(&mut self.retained, messages);
+        }
         self.retained
             .retain(|&number| messages[number].expires_ms.is_none_or(|at_ms| at_ms > now_ms));
         let all = ["#", "$x/#"].map(|filter| host.commons.retained(filter, usize::MAX, host.now));
@@ -74,10 +80,16 @@ impl Model {
             });
             assert!(known, "{view:?} is retained");
         }
-        if self.tight && host.commons.stats().value("retained.refused") > 0 {
-            self.retained.retain(|&number| {
-                found.iter().any(|view| *view.topic == *self.messages[number].topic)
-            });
+        if is_lossy {
+            // What is there of each topic may be older than the newest.
+            let is_there = |&number: &usize| {
+                let message = &messages[number];
+                found
+                    .iter()
+                    .any(|view| *view.topic == *message.topic && view.payload == message.payload)
+            };
+            self.retained.retain(is_there);
+            newest_of_each_topic(&mut self.retained, messages);
         }
         assert_eq!(found.len(), self.retained.len(), "{found:?}");
     }
@@ -205,6 +217,14 @@ impl Session {
             due.shared || self.small && large
         })
     }
+}
+
+/// Of messages in the order they came.
+fn newest_of_each_topic(retained: &mut Vec<usize>, messages: &[Message]) {
+    let mut topics = BTreeSet::new();
+    retained.reverse();
+    retained.retain(|&number| topics.insert(messages[number].topic.as_str()));
+    retained.reverse();
 }
 
 fn same_session(session: &Session, view: &ClientView, messages: &[Message]) {

@@ -34,6 +34,9 @@ pub(crate) struct Habits {
     pub(crate) small: bool,
     /// Whether things may depend on when they happen: expiry, keep alive, refusals.
     pub(crate) timed: bool,
+    /// Whether it asks for retained messages with QoS 2 too. Where they may be refused it does not: a
+    /// lost answer would leave the model in doubt whether the identifier is free.
+    pub(crate) retains_exactly: bool,
 }
 
 #[derive(Debug)]
@@ -337,7 +340,8 @@ impl Client {
         if chance.once_in(12) {
             payload.resize(LARGE_BYTES + 1 + chance.below(3000), b'.');
         }
-        let retain = chance.once_in(5);
+        let retains = qos != QoS::ExactlyOnce || self.habits.retains_exactly;
+        let retain = chance.once_in(5) && retains;
         if retain && chance.once_in(4) {
             payload.clear();
         }

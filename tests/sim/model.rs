@@ -211,7 +211,10 @@ impl Model {
         let number = self.messages.len();
         self.messages.push(message.clone());
         if retain {
-            self.retained.retain(|&known| self.messages[known].topic != message.topic);
+            // With tight limits it may be refused, and the one before stay.
+            if !self.tight || message.payload.is_empty() {
+                self.retained.retain(|&known| self.messages[known].topic != message.topic);
+            }
             if !message.payload.is_empty() {
                 self.retained.push(number);
             }
@@ -233,8 +236,9 @@ impl Model {
                 .copied()
                 .collect();
             self.tally.not_local += u64::from(wanted.len() < matching.len());
-            if let Some(due) = due(number, &message, retain, &wanted, session) {
+            if let Some(mut due) = due(number, &message, retain, &wanted, session) {
                 receivers = true;
+                due.optional = self.tight && retain;
                 session.owe(due, &message, &self.messages);
             }
         }

@@ -128,8 +128,8 @@ impl Model {
         }
         // With tight limits it was dropped: it must be counted, and never come.
         for earlier in overtaken.into_iter().rev() {
-            session.dues.remove(earlier);
-            session.dropped += 1;
+            let dropped = session.dues.remove(earlier);
+            session.dropped += u64::from(!dropped.optional);
         }
         Some(due)
     }

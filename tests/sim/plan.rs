@@ -18,7 +18,7 @@ impl Plan {
         // The schedule draws from the seed itself.
         let mut chance = Chance::new(seed ^ 0x7065_6f70_6c65);
         let tight = chance.once_in(6);
-        let clients = (0..3 + chance.below(4)).map(|_| habits(&mut chance, true)).collect();
+        let clients = (0..3 + chance.below(4)).map(|_| habits(&mut chance, true, tight)).collect();
         Self {
             seed,
             shards: chance.pick(&[1, 2, 4]),
@@ -34,13 +34,13 @@ impl Plan {
     /// A plan without races: the same script of clients for any number of shards.
     pub(crate) fn calm(seed: u64, shards: u16) -> Self {
         let mut chance = Chance::new(seed ^ 0x7065_6f70_6c65);
-        let clients = (0..5).map(|_| habits(&mut chance, false)).collect();
+        let clients = (0..5).map(|_| habits(&mut chance, false, false)).collect();
         let (limits, steps) = (wide_limits(&mut chance), 1000);
         Self { seed, shards, limits, tight: false, clients, crooks: 0, steps, calm: true }
     }
 }
 
-fn habits(chance: &mut Chance, wild: bool) -> Habits {
+fn habits(chance: &mut Chance, wild: bool, tight: bool) -> Habits {
     let version = chance.pick(VERSIONS);
     let persistent = !chance.once_in(4);
     Habits {
@@ -50,6 +50,7 @@ fn habits(chance: &mut Chance, wild: bool) -> Habits {
         shares: wild && chance.once_in(2),
         small: wild && version == Version::V5,
         timed: wild,
+        retains_exactly: version != Version::V5 || !tight,
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::Number(1, OPEN),
         default: "1000000",
         applies: Applies::OnReload,
-        doc: "Retained messages of the whole broker; one more topic is then not retained, and counted. Their bytes are bounded by memory_bytes_max too.",
+        doc: "Retained messages of the whole broker. The message of one more topic is refused with 0x97 where its publisher can be told (MQTT 5.0, QoS 1 and 2); else it is passed on, not retained, and counted. Their bytes are bounded by memory_bytes_max too, and met in the same way.",
         put: |config, value| config.limits.retained_messages_max = value.number(),
     },
     Key {
