@@ -42,7 +42,7 @@ impl Shard {
             self.window_moved(id);
             return Ok(());
         }
-        // `[MQTT-4.3.3-4]`
+        // `[MQTT-4.3.3-4]`, without any property `[MQTT-3.6.2-3]`.
         let reason = answer(known);
         let release =
             Acknowledge { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };
@@ -54,7 +54,7 @@ impl Shard {
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return;
         };
-        // `[MQTT-4.3.3-11]`
+        // `[MQTT-4.3.3-11]`, without any property `[MQTT-3.7.2-3]`.
         let reason = session.release(ack.packet_id);
         let complete =
             Acknowledge { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };

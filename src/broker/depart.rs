@@ -54,7 +54,7 @@ impl Shard {
     }
 
     /// Ends a connection, whoever wants it: farewell, Will, and the session's end or its wait
-    /// `[MQTT-3.1.2-23]`. Whether a DISCONNECT could be sent or not, the connection is closed
+    /// `[MQTT-3.1.2-23]` `[MQTT3-4.1.0-1]` `[MQTT31-15]`. Whether a DISCONNECT could be sent or not, the connection is closed
     /// `[MQTT-4.13.2-1]` `[MQTT-3.14.4-2]`, and as it has no link any more nothing follows
     /// `[MQTT-3.14.4-1]`.
     pub(super) fn end_connection(&mut self, id: ConnectionId, departure: Departure) {

@@ -181,9 +181,10 @@ impl Desk {
         self.mark_dirty(slot);
     }
 
-    /// Sends the answer to a client's packet, which has no properties yet, with a Reason String where the client wants one and
-    /// takes it `[MQTT-3.1.2-29]` `[MQTT-3.4.2-2]` `[MQTT-3.5.2-2]` `[MQTT-3.9.2-1]`
-    /// `[MQTT-3.11.2-1]`.
+    /// Sends the answer to a client's packet, which has no properties yet, with a Reason String where
+    /// the client wants one and takes it `[MQTT-3.1.2-29]` `[MQTT-3.4.2-2]` `[MQTT-3.5.2-2]`
+    /// `[MQTT-3.9.2-1]` `[MQTT-3.11.2-1]`, and never a User Property `[MQTT-3.4.2-3]`
+    /// `[MQTT-3.5.2-3]` `[MQTT-3.9.2-2]` `[MQTT-3.11.2-2]`.
     ///
     /// # Errors
     /// The client does not even take it without.

@@ -28,7 +28,8 @@ impl Shard {
         let redirects = matches!(departure, Departure::UseAnotherServer | Departure::ServerMoved);
         let reference = reference(redirects, &directions);
         let words = departure.reason_string();
-        // `[MQTT-3.14.2-3]`; a Session Expiry Interval is never told `[MQTT-3.14.2-2]`.
+        // `[MQTT-3.14.2-3]`; a Session Expiry Interval is never told `[MQTT-3.14.2-2]`, nor a User
+        // Property `[MQTT-3.14.2-4]`.
         let full = link.limits.with_reason_string(&reference, &words);
         let lists = [full.as_properties(), reference.as_properties(), Properties::EMPTY];
         let packet = Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY });
@@ -153,7 +154,7 @@ fn refuse(
     limits: PeerLimits,
 ) -> Vec<u8> {
     let mut out = Vec::new();
-    // `[MQTT-3.2.2-19]`
+    // `[MQTT-3.2.2-19]`; no User Property is ever told `[MQTT-3.2.2-20]`.
     let full = limits.with_reason_string(required, words);
     let lists = [full.as_properties(), required.as_properties(), Properties::EMPTY];
     // `[MQTT-3.2.2-6]`: Session Present is 0.
@@ -209,23 +210,22 @@ mod tests {
     #[test]
     fn every_refusal_has_its_reason_code_and_words() {
         use Refusal as R;
-        for (refusal, code, before_5) in [
-            (R::NotAuthorized, 0x87, Some(5)),
-            (R::ClientIdentifierNotValid, 0x85, Some(2)),
-            (R::ClientIdentifierTooLong, 0x85, Some(2)),
-            (R::WillTopicInvalid, 0x90, None),
-            (R::WillPayloadFormatInvalid, 0x99, Some(3)),
-            (R::BadAuthenticationMethod, 0x8c, Some(5)),
-            (R::AuthenticationFailed(DENIAL), 0x87, Some(5)),
-            (R::TooManySessions, 0x97, Some(3)),
-            (R::TooManyConnections, 0x89, Some(3)),
-            (R::PartialPacketsFull, 0x97, Some(3)),
-            (R::ServerShuttingDown, 0x88, Some(3)),
-            (R::UseAnotherServer, 0x9c, Some(3)),
-            (R::ServerMoved, 0x9d, Some(3)),
-            (R::ConnackTooLarge, 0x95, Some(3)),
-            (R::UnsupportedProtocolVersion, 0x84, Some(1)),
-        ] {
+        let expected = |refusal| match refusal {
+            R::NotAuthorized | R::WillTopicReserved | R::AuthenticationFailed(_) => (0x87, Some(5)),
+            R::ClientIdentifierNotValid | R::ClientIdentifierTooLong => (0x85, Some(2)),
+            R::WillTopicInvalid => (0x90, None),
+            R::WillPayloadFormatInvalid => (0x99, Some(3)),
+            R::BadAuthenticationMethod => (0x8c, Some(5)),
+            R::TooManySessions | R::PartialPacketsFull => (0x97, Some(3)),
+            R::TooManyConnections => (0x89, Some(3)),
+            R::ServerShuttingDown => (0x88, Some(3)),
+            R::UseAnotherServer => (0x9c, Some(3)),
+            R::ServerMoved => (0x9d, Some(3)),
+            R::ConnackTooLarge => (0x95, Some(3)),
+            R::UnsupportedProtocolVersion => (0x84, Some(1)),
+        };
+        for refusal in R::each() {
+            let (code, before_5) = expected(refusal);
             let nowhere = Directions::default();
             let connack = refusal.connack(Version::V5, limits(1000), &nowhere);
             let frame = Frame::split(&connack, 1000).unwrap().unwrap();

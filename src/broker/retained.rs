@@ -68,7 +68,7 @@ impl RetainedStore {
         }
     }
 
-    /// Forgets the message of a topic `[MQTT-3.3.1-6]`.
+    /// Forgets the message of a topic `[MQTT-3.3.1-6]` `[MQTT31-14]`.
     pub(super) fn forget(&mut self, topic: &str) -> bool {
         let removed = self.index.remove(topic);
         if let Some(removed) = &removed {

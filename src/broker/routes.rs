@@ -138,7 +138,7 @@ impl Routes {
     }
 
     /// `known`: the session has this subscription already, which is replaced in one step, so that
-    /// no message is missed between `[MQTT-3.8.4-4]`. (A new one is not searched for: a hundred
+    /// no message is missed between `[MQTT-3.8.4-4]` `[MQTT3-3.8.4-3]`. (A new one is not searched for: a hundred
     /// thousand sessions may share a filter.) `presence` is given for a Shared Subscription.
     pub(super) fn subscribe(
         &mut self,

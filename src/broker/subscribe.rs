@@ -49,7 +49,8 @@ impl Shard {
         Ok(())
     }
 
-    /// One Topic Filter: its Reason Code, and whether retained messages are to follow.
+    /// One Topic Filter: its Reason Code, and whether retained messages are to follow
+    /// `[MQTT3-3.8.4-3]`.
     fn subscribe_one(
         &mut self,
         id: ConnectionId,

@@ -148,7 +148,8 @@ impl Session {
             && self.inflight.has_room(window(link, bounds))
     }
 
-    /// Adds a message to the session, to be sent when there is room `[MQTT-4.5.0-1]`.
+    /// Adds a message to the session, to be sent when there is room `[MQTT-4.5.0-1]`: to one whose
+    /// client is away too `[MQTT3-3.1.2-5]` `[MQTT31-15]`.
     fn enqueue(&mut self, parcel: &mut Parcel<'_>, terms: Terms<'_>, bounds: &Bounds) -> Outcome {
         if terms.qos == QoS::AtMostOnce && self.link.is_none() {
             return Outcome::Dropped(DropReason::Offline);

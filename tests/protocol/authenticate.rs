@@ -395,8 +395,7 @@ fn a_client_may_give_up() {
     });
 }
 
-/// `[MQTT-3.1.4-3]` `[MQTT-3.1.2-4]`: who has proven nothing takes over nobody's connection, and
-/// ends nobody's session.
+/// `[MQTT-3.1.4-3]`: who has proven nothing takes over nobody's connection, and ends nobody's session.
 #[test]
 fn a_stranger_disconnects_nobody() {
     both(|broker| {

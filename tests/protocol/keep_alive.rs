@@ -27,7 +27,7 @@ fn a_ping_is_answered() {
 }
 
 /// `[MQTT-3.1.2-22]`: after one and a half times the Keep Alive, as if the network had failed.
-/// `[MQTT3-3.1.2-24]` `[MQTT31-20]`
+/// `[MQTT3-3.1.2-24]` `[MQTT31-19]` `[MQTT31-20]`
 #[test]
 fn a_silent_client_is_disconnected() {
     in_memory(|broker| {

@@ -70,7 +70,11 @@ fn verdict(broker: &mut Broker, packet_type: u8, bytes: &[u8]) -> Option<u8> {
             Some([0xe0, _, reason, ..]) => Some(*reason),
             Some([0xd0, ..]) => None,
             Some(_) => continue,
-            None => return None,
+            None => {
+                // Without a word only its own DISCONNECT ends a connection.
+                assert_eq!(packet_type, 14, "{bytes:x?} is not answered");
+                return None;
+            }
         };
         match reason {
             Some(_) => broker.expect_closed(client),

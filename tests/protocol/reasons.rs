@@ -6,7 +6,9 @@ use mqttd::codec::{
     Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version, encode,
 };
 
-use crate::kit::packets::{Hello, puback, publish, publish_1, publish_2, pubrec_unmatched, will};
+use crate::kit::packets::{
+    Hello, puback, publish, publish_1, publish_2, pubrec, pubrec_unmatched, pubrel, will,
+};
 use crate::kit::{Broker, Client, both, both_with, in_memory, limits};
 
 /// One thing a client can do wrong: what it says, the Reason Code, and a part of the Reason String.
@@ -104,6 +106,8 @@ fn expect_told(broker: &mut Broker, client: Client, reason: ReasonCode, words: &
         assert!(string.len() <= 120, "{string:?} is too long");
         // `[MQTT-3.14.2-2]`
         assert_eq!(disconnect.properties.session_expiry_interval(), None);
+        // `[MQTT-3.14.2-4]`
+        assert_eq!(disconnect.properties.user_properties().count(), 0);
     });
     // `[MQTT-3.14.4-1]` `[MQTT-3.14.4-2]`
     broker.expect_closed(client);
@@ -185,6 +189,8 @@ fn expect_refused(broker: &mut Broker, client: Client, reason: ReasonCode, words
         let Packet::Connack(connack) = packet else { panic!("{packet:?} for {words:?}") };
         // `[MQTT-3.2.2-6]`
         assert_eq!((connack.reason, connack.session_present), (reason, false), "{words:?}");
+        // `[MQTT-3.2.2-20]`
+        assert_eq!(connack.properties.user_properties().count(), 0);
         match (connack.properties.reason_string(), words) {
             (None, None) => {}
             (Some(string), Some(words)) => assert!(string.contains(words), "{string:?}"),
@@ -249,8 +255,9 @@ fn a_connect_that_cannot_be_read_is_told_why() {
     });
 }
 
-/// `[MQTT-3.1.2-29]`: without problem information there is no reason string but in a PUBLISH (which
-/// has none), CONNACK and DISCONNECT; and neither there.
+/// `[MQTT-3.1.2-29]`: who wants no problem information gets no property in any answer, though CONNACK
+/// and DISCONNECT might have some. And nobody gets User Properties `[MQTT-3.4.2-3]` `[MQTT-3.5.2-3]`
+/// `[MQTT-3.6.2-3]` `[MQTT-3.7.2-3]` `[MQTT-3.9.2-2]` `[MQTT-3.11.2-2]`.
 #[test]
 fn answers_have_reason_strings_for_who_wants_them() {
     both_with(&Limits { checks_payload_format: true, ..limits() }, |broker| {
@@ -260,33 +267,54 @@ fn answers_have_reason_strings_for_who_wants_them() {
             let (client, _) = broker.connect_as(&hello);
             broker.send_bytes(client, b"\x82\x07\x00\x01\x00\x00\x01#\x00");
             broker.expect_suback(client, 1, &[0]);
+            let expect_words = |broker: &mut Broker, code, words| {
+                broker.hear(client, |packet| {
+                    let (found, properties) = refusal_in(packet);
+                    assert_eq!(found, code, "{packet:?}");
+                    assert_eq!(properties.reason_string().is_some(), wanted && words, "{packet:?}");
+                    assert!(wanted || properties.is_empty(), "{packet:?}");
+                    assert_eq!(properties.user_properties().count(), 0, "{packet:?}");
+                });
+            };
             broker.send_bytes(client, b"\x82\x09\x00\x01\x00\x00\x03#/a\x00");
-            let told = |properties: Properties<'_>| properties.reason_string().is_some();
-            broker.hear(client, |packet| {
-                let Packet::Suback(suback) = packet else { panic!("{packet:?}") };
-                assert_eq!(told(suback.properties), wanted);
-            });
+            expect_words(broker, 0x8f, true);
             broker.send_bytes(client, b"\xa2\x08\x00\x01\x00\x00\x03#/a");
-            broker.hear(client, |packet| {
-                let Packet::Unsuback(unsuback) = packet else { panic!("{packet:?}") };
-                assert_eq!(told(unsuback.properties), wanted);
-            });
+            expect_words(broker, 0x8f, true);
             for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 let properties = Properties::from_checked(b"\x01\x01");
                 let message = Publish { qos, properties, ..publish_1(1, "a", b"\xff") };
                 broker.send(client, &Packet::Publish(message));
-                broker.hear(client, |packet| {
-                    let (Packet::Puback(ack) | Packet::Pubrec(ack)) = packet else {
-                        panic!("{packet:?}");
-                    };
-                    assert_eq!(ack.reason, ReasonCode::PayloadFormatInvalid);
-                    assert_eq!(told(ack.properties), wanted);
-                });
+                expect_words(broker, 0x99, true);
             }
+            // PUBCOMP and PUBREL of an identifier that is not in use.
+            broker.send(client, &pubrel(9));
+            expect_words(broker, 0x92, false);
+            broker.send(client, &pubrec(9));
+            expect_words(broker, 0x92, false);
             broker.expect_silence(client);
             broker.disconnect(client);
         }
     });
+}
+
+/// The Reason Code and the properties of an answer.
+fn refusal_in<'a>(packet: &Packet<'a>) -> (u8, Properties<'a>) {
+    match packet {
+        Packet::Suback(suback) => (suback.reasons[0], suback.properties),
+        Packet::Unsuback(unsuback) => (unsuback.reasons[0], unsuback.properties),
+        Packet::Puback(ack) | Packet::Pubrec(ack) | Packet::Pubrel(ack) | Packet::Pubcomp(ack) => {
+            (ack.reason.as_byte(), ack.properties)
+        }
+        Packet::Connect(_)
+        | Packet::Connack(_)
+        | Packet::Publish(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::Pingreq
+        | Packet::Pingresp
+        | Packet::Disconnect(_)
+        | Packet::Auth(_) => panic!("no answer: {packet:?}"),
+    }
 }
 
 /// Section 3.3.2.3.2: a payload that is not the text it is said to be.
@@ -310,7 +338,7 @@ fn a_payload_that_is_not_what_it_says_is_refused_where_that_is_checked() {
         }
         broker.send(client, &Packet::Publish(publish_2(2, "a", b"x")));
         broker.expect_publish(client, &publish("a", b"x"));
-        broker.expect(client, &crate::kit::packets::pubrec(2));
+        broker.expect(client, &pubrec(2));
         // An alias is set all the same.
         let aliased = Properties::from_checked(b"\x01\x01\x23\x00\x01");
         let bad = Publish { properties: aliased, ..publish_1(3, "a", b"\xff") };

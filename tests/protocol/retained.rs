@@ -88,16 +88,19 @@ fn an_empty_payload_removes_it() {
 #[test]
 fn a_message_without_the_flag_leaves_it() {
     both(|broker| {
-        retain(broker, "a", b"stays");
-        let client = broker.connect(Version::V311, "a");
-        broker.send(client, &Packet::Publish(publish_1(1, "a", b"")));
-        broker.expect(client, &puback_unmatched(Version::V311, 1));
-        for topic in ["a", "b"] {
-            broker.send(client, &Packet::Publish(publish(topic, b"passes")));
+        for version in VERSIONS {
+            retain(broker, "a", b"stays");
+            let client = broker.connect(version, "a");
+            broker.send(client, &Packet::Publish(publish_1(1, "a", b"")));
+            broker.expect(client, &puback_unmatched(version, 1));
+            for topic in ["a", "b"] {
+                broker.send(client, &Packet::Publish(publish(topic, b"passes")));
+            }
+            broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
+            broker.expect_publish(client, &retained(publish("a", b"stays")));
+            broker.expect_silence(client);
+            broker.disconnect(client);
         }
-        broker.subscribe(client, &[("#", QoS::AtMostOnce)]);
-        broker.expect_publish(client, &retained(publish("a", b"stays")));
-        broker.expect_silence(client);
     });
 }
 

@@ -44,19 +44,32 @@ fn a_session_is_resumed_with_its_subscriptions() {
     });
 }
 
-/// `[MQTT-3.1.2-4]` `[MQTT-3.2.2-2]`
+/// Nothing is left of what was: neither what waited, nor the subscription, nor the Packet
+/// Identifier of a message that was not released.
+///
+/// `[MQTT-3.1.2-4]` `[MQTT-3.1.4-4]` `[MQTT-3.2.2-2]`
 /// `[MQTT3-3.1.2-6]`
 #[test]
 fn a_clean_start_begins_anew() {
     both(|broker| {
+        let watcher = broker.connect(Version::V311, "watcher");
+        broker.subscribe(watcher, &[("b", QoS::AtMostOnce)]);
         for version in VERSIONS {
             let client = broker.resume(version, "a", false);
             broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+            broker.send(client, &Packet::Publish(publish_2(7, "b", b"old")));
+            broker.expect(client, &pubrec(7));
+            broker.expect_publish(watcher, &publish("b", b"old"));
             broker.disconnect(client);
-            publish_from_elsewhere(broker, "b", b"");
+            publish_from_elsewhere(broker, "a", b"waits");
             let (client, present) = broker.connect_as(&Hello::new(version, "a"));
             assert!(!present);
             broker.expect_silence(client);
+            publish_from_elsewhere(broker, "a", b"no longer wanted");
+            broker.expect_silence(client);
+            broker.send(client, &Packet::Publish(publish_2(7, "b", b"new")));
+            broker.expect(client, &pubrec(7));
+            broker.expect_publish(watcher, &publish("b", b"new"));
             broker.disconnect(client);
             // It was of the connection: nothing is left.
             let client = broker.resume(version, "a", false);
@@ -203,12 +216,32 @@ fn a_5_0_session_ends_when_it_expires() {
         broker.disconnect(client);
         broker.pass_secs(3_599);
         let client = broker.resume(Version::V5, "a", true);
-        // `[MQTT-4.1.0-1]`: not while it is connected.
-        broker.pass_secs(10_000);
         broker.disconnect(client);
         broker.pass_secs(3_600);
         broker.pass_slack();
         broker.resume(Version::V5, "a", false);
+    });
+}
+
+/// `[MQTT-4.1.0-1]`: its interval does not run while it is connected, however long that is.
+#[test]
+fn a_5_0_session_stays_while_it_is_connected() {
+    in_memory(|broker| {
+        let client = broker.resume(Version::V5, "a", false);
+        broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+        broker.disconnect(client);
+        broker.pass_secs(10);
+        let client = broker.resume(Version::V5, "a", true);
+        broker.pass_secs(10_000);
+        publish_from_elsewhere(broker, "a", b"x");
+        let packet_id = broker.expect_publish(client, &publish_1(0, "a", b"x"));
+        broker.send(client, &puback(packet_id));
+        broker.expect_silence(client);
+        broker.disconnect(client);
+        broker.pass_secs(3_599);
+        let client = broker.resume(Version::V5, "a", true);
+        publish_from_elsewhere(broker, "a", b"y");
+        broker.expect_publish(client, &publish_1(0, "a", b"y"));
     });
 }
 

@@ -185,7 +185,7 @@ fn the_first_who_comes_gets_what_others_keep() {
     });
 }
 
-/// A member that unsubscribes completes what it began `[MQTT-3.10.4-3]`; the rest is for others.
+/// A member that unsubscribes completes what it began; the rest is for others.
 #[test]
 fn who_unsubscribes_leaves_what_was_not_sent() {
     both(|broker| {

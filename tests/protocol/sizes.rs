@@ -42,7 +42,8 @@ fn connect_with(broker: &mut Broker, client_id: &str, limit: u32) -> Client {
     broker.connect_as(&hello_of(&mut PropertiesBuf::default(), client_id, limit)).0
 }
 
-/// `[MQTT-3.1.2-24]` `[MQTT-3.6.2-2]` `[MQTT-3.7.2-2]`: the smallest packets are 5 bytes at most, the size of the smallest CONNACK.
+/// `[MQTT-3.1.2-24]` `[MQTT-3.6.2-2]` `[MQTT-3.7.2-2]` `[MQTT-3.6.2-3]` `[MQTT-3.7.2-3]`: the smallest
+/// packets are 5 bytes at most, the size of the smallest CONNACK; `hear` looks at their size.
 #[test]
 fn five_bytes_are_enough_for_all_but_lists() {
     both_with(&unlimited(), |broker| {
@@ -57,11 +58,13 @@ fn five_bytes_are_enough_for_all_but_lists() {
         broker.hear(client, |packet| {
             let Packet::Pubcomp(ack) = packet else { panic!("{packet:?}") };
             assert_eq!(ack.reason, ReasonCode::PacketIdentifierNotFound);
+            assert!(ack.properties.is_empty());
         });
         broker.send(client, &pubrec(9));
         broker.hear(client, |packet| {
             let Packet::Pubrel(ack) = packet else { panic!("{packet:?}") };
             assert_eq!(ack.reason, ReasonCode::PacketIdentifierNotFound);
+            assert!(ack.properties.is_empty());
         });
         broker.expect_silence(client);
         let bytes = subscribe_packet(Version::V5, 1, Properties::EMPTY, &[("a", QoS::AtMostOnce)]);
@@ -70,7 +73,8 @@ fn five_bytes_are_enough_for_all_but_lists() {
     });
 }
 
-/// `[MQTT-3.1.2-24]`: a client that takes no CONNACK is not let in, and takes nothing over.
+/// `[MQTT-3.1.2-24]` `[MQTT-3.2.2-6]` `[MQTT-4.13.2-1]`: a client that takes no CONNACK is not let in,
+/// and takes nothing over; though it has a session, it is told of none.
 #[test]
 fn a_connack_above_the_clients_maximum_is_not_sent() {
     both(|broker| {

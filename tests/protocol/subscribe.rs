@@ -42,36 +42,38 @@ fn each_filter_has_its_answer_in_order() {
 #[test]
 fn filters_match_as_the_standard_has_it() {
     both(|broker| {
-        let publisher = broker.connect(Version::V311, "publisher");
-        for (filter, matching, others) in [
-            (
-                "sport/tennis/player1/#",
-                &["sport/tennis/player1", "sport/tennis/player1/ranking"][..],
-                &["sport/tennis", "sport/tennis/player10"][..],
-            ),
-            ("sport/tennis/+", &["sport/tennis/player1"], &["sport/tennis/player1/ranking"]),
-            ("sport/+", &["sport/"], &["sport"]),
-            ("+/+", &["/finance"], &["finance"]),
-            ("/+", &["/finance"], &["finance"]),
-            ("#", &["a", "/", "a/b/c"], &["$x", "$SYS/a"]),
-            ("+/a", &["b/a", "/a"], &["$x/a"]),
-            ("$x/#", &["$x", "$x/a"], &["x/a"]),
-            ("$x/+/b", &["$x/a/b"], &["$x/b"]),
-            ("a//b", &["a//b"], &["a/b"]),
-            ("A", &["A"], &["a"]),
-        ] {
-            let subscriber = broker.connect(Version::V311, "subscriber");
-            broker.subscribe(subscriber, &[(filter, QoS::AtMostOnce)]);
-            for topic in others {
-                broker.send(publisher, &Packet::Publish(publish(topic, b"no")));
+        for version in VERSIONS {
+            let publisher = broker.connect(version, "publisher");
+            for (filter, matching, others) in [
+                (
+                    "sport/tennis/player1/#",
+                    &["sport/tennis/player1", "sport/tennis/player1/ranking"][..],
+                    &["sport/tennis", "sport/tennis/player10"][..],
+                ),
+                ("sport/tennis/+", &["sport/tennis/player1"], &["sport/tennis/player1/ranking"]),
+                ("sport/+", &["sport/"], &["sport"]),
+                ("+/+", &["/finance"], &["finance"]),
+                ("/+", &["/finance"], &["finance"]),
+                ("#", &["a", "/", "a/b/c"], &["$x", "$SYS/a"]),
+                ("+/a", &["b/a", "/a"], &["$x/a"]),
+                ("$x/#", &["$x", "$x/a"], &["x/a"]),
+                ("$x/+/b", &["$x/a/b"], &["$x/b"]),
+                ("a//b", &["a//b"], &["a/b"]),
+                ("A", &["A"], &["a"]),
+            ] {
+                let subscriber = broker.connect(version, "subscriber");
+                broker.subscribe(subscriber, &[(filter, QoS::AtMostOnce)]);
+                for topic in others {
+                    broker.send(publisher, &Packet::Publish(publish(topic, b"no")));
+                }
+                for topic in matching {
+                    broker.send(publisher, &Packet::Publish(publish(topic, b"yes")));
+                }
+                for topic in matching {
+                    broker.expect_publish(subscriber, &publish(topic, b"yes"));
+                }
+                broker.expect_silence(subscriber);
             }
-            for topic in matching {
-                broker.send(publisher, &Packet::Publish(publish(topic, b"yes")));
-            }
-            for topic in matching {
-                broker.expect_publish(subscriber, &publish(topic, b"yes"));
-            }
-            broker.expect_silence(subscriber);
         }
     });
 }

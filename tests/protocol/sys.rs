@@ -10,7 +10,7 @@ use crate::kit::packets::{
 const OWN: &str = "$SYS/broker/uptime";
 
 /// A 5.0 client is told so; before, there is no way to tell. Nobody gets the message, and it is
-/// not retained.
+/// not retained. `[MQTT3-3.3.5-2]` `[MQTT31-12]`
 #[test]
 fn clients_may_not_publish_to_it() {
     both(|broker| {

@@ -45,7 +45,8 @@ fn it_takes_the_session_with_all_that_is_in_flight() {
     });
 }
 
-/// A clean start leaves nothing of what was.
+/// A clean start leaves nothing of what was, of a connection that still stands too.
+/// `[MQTT-3.1.2-4]` `[MQTT-3.1.4-4]`
 #[test]
 fn a_clean_takeover_leaves_nothing() {
     both(|broker| {

@@ -1,10 +1,10 @@
 //! UNSUBSCRIBE and UNSUBACK (sections 3.10 and 3.11).
 
-use mqttd::codec::{Packet, QoS, ReasonCode, Version};
+use mqttd::codec::{Packet, Publish, QoS, ReasonCode, Version};
 
 use crate::kit::both;
 use crate::kit::packets::{
-    pubcomp, publish, publish_2, pubrec, pubrel, unsuback, unsubscribe_packet,
+    puback, pubcomp, publish, publish_1, publish_2, pubrec, pubrel, unsuback, unsubscribe_packet,
 };
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -43,22 +43,44 @@ fn after_unsuback_nothing_comes() {
     });
 }
 
+/// Also over connections: what was in flight at UNSUBSCRIBE is sent again, and goes on to its end.
+///
 /// `[MQTT-3.10.4-3]`
 /// `[MQTT3-3.10.4-3]`
 #[test]
 fn what_was_begun_is_completed() {
     both(|broker| {
-        let client = broker.connect(Version::V311, "a");
-        broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
-        let other = broker.connect(Version::V311, "b");
-        broker.send(other, &Packet::Publish(publish_2(1, "a", b"x")));
-        let packet_id = broker.expect_publish(client, &publish_2(0, "a", b"x"));
-        broker.send_bytes(client, &unsubscribe_packet(Version::V311, 1, &["a"]));
-        broker.expect(client, &unsuback(Version::V311, 1, &[]));
-        broker.send(client, &pubrec(packet_id));
-        broker.expect(client, &pubrel(packet_id));
-        broker.send(client, &pubcomp(packet_id));
-        broker.expect_silence(client);
+        for version in VERSIONS {
+            let is_told = version != Version::V31;
+            let client = broker.resume(version, "a", false);
+            broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
+            let other = broker.connect(Version::V311, "b");
+            broker.send(other, &Packet::Publish(publish_1(1, "a", b"1")));
+            broker.expect(other, &puback(1));
+            broker.send(other, &Packet::Publish(publish_2(2, "a", b"2")));
+            broker.expect(other, &pubrec(2));
+            let one = broker.expect_publish(client, &publish_1(0, "a", b"1"));
+            let two = broker.expect_publish(client, &publish_2(0, "a", b"2"));
+            broker.send_bytes(client, &unsubscribe_packet(version, 1, &["a"]));
+            broker.expect(client, &unsuback(version, 1, &[0]));
+            broker.cut(client);
+            let client = broker.resume(version, "a", is_told);
+            let again = |publish| Packet::Publish(Publish { dup: true, ..publish });
+            broker.expect(client, &again(publish_1(one, "a", b"1")));
+            broker.expect(client, &again(publish_2(two, "a", b"2")));
+            broker.send(client, &puback(one));
+            broker.send(client, &pubrec(two));
+            // To 5.0 with 0x00: the identifier is known.
+            broker.expect(client, &pubrel(two));
+            broker.cut(client);
+            let client = broker.resume(version, "a", is_told);
+            broker.expect(client, &pubrel(two));
+            broker.send(client, &pubcomp(two));
+            broker.expect_silence(client);
+            broker.disconnect(client);
+            let client = broker.connect(version, "a");
+            broker.disconnect(client);
+        }
     });
 }
 

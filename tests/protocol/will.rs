@@ -67,6 +67,21 @@ fn a_normal_disconnect_discards_it() {
     });
 }
 
+/// `[MQTT-3.1.2-10]` `[MQTT-3.14.4-3]`: for good, though it would have had to wait, and the session
+/// goes on and ends later.
+#[test]
+fn a_normal_disconnect_discards_one_with_a_delay() {
+    in_memory(|broker| {
+        let watcher = watcher(broker);
+        let (client, _) = connect_delayed(broker, 100, 10);
+        broker.disconnect(client);
+        broker.pass_secs(50);
+        broker.expect_silence(watcher);
+        broker.pass_secs(1000);
+        broker.expect_silence(watcher);
+    });
+}
+
 /// `[MQTT-3.1.2-8]` `[MQTT-4.13.2-1]`: DISCONNECT with any other reason than 0x00 does not.
 #[test]
 fn a_disconnect_with_a_reason_publishes_it() {

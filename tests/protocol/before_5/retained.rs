@@ -57,7 +57,7 @@ fn the_last_one_is_kept_with_its_qos() {
 
 /// The empty message is passed on like any other, and leaves nothing behind.
 ///
-/// `[MQTT3-3.3.1-9]` `[MQTT3-3.3.1-10]` `[MQTT3-3.3.1-11]`
+/// `[MQTT3-3.3.1-9]` `[MQTT3-3.3.1-10]` `[MQTT3-3.3.1-11]` `[MQTT31-14]`
 #[test]
 fn an_empty_one_is_passed_on_and_removes_what_was_kept() {
     both(|broker| {

@@ -121,6 +121,33 @@ fn the_same_filter_again_replaces_the_subscription() {
     });
 }
 
+/// What waits for the client, and what is in flight to it, stays when its subscription is replaced.
+///
+/// `[MQTT3-3.8.4-3]`
+#[test]
+fn a_replaced_subscription_loses_nothing() {
+    both_with(&Limits { inflight_max: 1, ..limits() }, |broker| {
+        for version in BEFORE_5 {
+            let client = broker.connect(version, "a");
+            broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
+            for payload in [b"1", b"2", b"3"] {
+                publish_from_elsewhere(broker, "a", payload);
+            }
+            let mut packet_id = broker.expect_publish(client, &publish_1(0, "a", b"1"));
+            broker.expect_silence(client);
+            broker.subscribe(client, &[("a", QoS::ExactlyOnce)]);
+            publish_from_elsewhere(broker, "a", b"4");
+            for payload in [b"2", b"3", b"4"] {
+                broker.send(client, &puback(packet_id));
+                packet_id = broker.expect_publish(client, &publish_1(0, "a", payload));
+            }
+            broker.send(client, &puback(packet_id));
+            broker.expect_silence(client);
+            broker.disconnect(client);
+        }
+    });
+}
+
 /// Several filters in one packet are as many packets, with one answer.
 ///
 /// `[MQTT3-3.8.4-4]` `[MQTT3-3.8.4-5]` `[MQTT3-3.10.4-6]` `[MQTT3-3.10.4-1]`

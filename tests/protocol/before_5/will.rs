@@ -12,7 +12,7 @@ fn connect_with(broker: &mut Broker, version: Version, will: Option<Will<'_>>) -
 
 /// A Will is of one connection: it is published once, and a later connection without one has none.
 ///
-/// `[MQTT3-3.1.2-8]` `[MQTT3-3.1.2-10]` `[MQTT3-3.1.2-12]`
+/// `[MQTT3-3.1.2-8]` `[MQTT3-3.1.2-10]` `[MQTT3-3.1.2-12]` `[MQTT31-19]`
 #[test]
 fn it_is_published_once_and_is_gone() {
     both(|broker| {

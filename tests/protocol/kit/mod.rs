@@ -43,7 +43,9 @@ pub(crate) struct Client {
 /// A broker and the clients that talk to it.
 pub(crate) struct Broker {
     wire: Box<dyn Wire>,
-    opened: usize,
+    /// The Maximum Packet Size of each connection's CONNECT: whatever a dialogue is about, no packet
+    /// may be larger.
+    packet_bytes_max: Vec<u32>,
 }
 
 /// Runs a dialogue in every way, with generous limits.
@@ -64,7 +66,10 @@ pub(crate) fn both_knowing(methods: &Methods, script: impl Fn(&mut Broker)) {
 fn everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
     memory_everywhere(limits, methods, &script);
     eprintln!("over sockets, 2 shards:");
-    script(&mut Broker { wire: Box::new(Socket::new(limits, methods)), opened: 0 });
+    script(&mut Broker {
+        wire: Box::new(Socket::new(limits, methods)),
+        packet_bytes_max: Vec::new(),
+    });
 }
 
 /// Runs a dialogue that needs time to pass, in memory.
@@ -80,7 +85,10 @@ pub(crate) fn memory_with(limits: &Limits, script: impl Fn(&mut Broker)) {
 fn memory_everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
     for shards in [1, 2] {
         eprintln!("in memory, {shards} shards:");
-        script(&mut Broker { wire: Box::new(Memory::new(shards, limits, methods)), opened: 0 });
+        script(&mut Broker {
+            wire: Box::new(Memory::new(shards, limits, methods)),
+            packet_bytes_max: Vec::new(),
+        });
     }
 }
 
@@ -107,12 +115,21 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+/// The Maximum Packet Size of a CONNECT, which may have other packets behind it.
+fn maximum_packet_size(bytes: &[u8]) -> Option<u32> {
+    let frame = Frame::split(bytes, PACKET_BYTES_MAX).ok()??;
+    match decode(frame, Version::V5) {
+        Ok(Packet::Connect(connect)) => connect.properties.maximum_packet_size(),
+        _ => None,
+    }
+}
+
 impl Broker {
     /// A connection on which nothing was said yet.
     pub(crate) fn open(&mut self, version: Version) -> Client {
         self.wire.open();
-        self.opened += 1;
-        Client { connection: self.opened - 1, version }
+        self.packet_bytes_max.push(PACKET_BYTES_MAX);
+        Client { connection: self.packet_bytes_max.len() - 1, version }
     }
 
     /// Connects with a new session that ends with the connection.
@@ -149,12 +166,23 @@ impl Broker {
     }
 
     pub(crate) fn send_bytes(&mut self, client: Client, bytes: &[u8]) {
+        if let Some(limit) = maximum_packet_size(bytes) {
+            self.packet_bytes_max[client.connection] = limit;
+        }
         self.wire.send(client.connection, bytes);
+    }
+
+    /// The next packet; its size is one the client takes.
+    fn receive(&mut self, client: Client) -> Option<Vec<u8>> {
+        let bytes = self.wire.receive(client.connection)?;
+        let limit = self.packet_bytes_max[client.connection];
+        assert!(bytes.len() <= limit as usize, "{limit} bytes are the most: {bytes:x?}");
+        Some(bytes)
     }
 
     /// The next packet a client hears.
     pub(crate) fn hear<R>(&mut self, client: Client, judge: impl FnOnce(&Packet<'_>) -> R) -> R {
-        let bytes = self.wire.receive(client.connection);
+        let bytes = self.receive(client);
         let bytes = bytes.unwrap_or_else(|| panic!("{client:?} is closed"));
         let frame = Frame::split(&bytes, PACKET_BYTES_MAX).ok().flatten().expect("a whole packet");
         judge(&decode(frame, client.version).unwrap_or_else(|error| panic!("{bytes:x?}: {error}")))
@@ -167,7 +195,7 @@ impl Broker {
 
     /// The next packet a client hears, as it is on the wire; `None` at the end of the connection.
     pub(crate) fn hear_or_end(&mut self, client: Client) -> Option<Vec<u8>> {
-        self.wire.receive(client.connection)
+        self.receive(client)
     }
 
     /// The next packet must be this one.
@@ -177,13 +205,13 @@ impl Broker {
 
     /// The next packet must be these very bytes.
     pub(crate) fn expect_bytes(&mut self, client: Client, expected: &[u8]) {
-        let bytes = self.wire.receive(client.connection);
+        let bytes = self.receive(client);
         assert_eq!(bytes.as_deref(), Some(expected), "{client:?}");
     }
 
     /// The next packet must be a CONNACK as 5.0 writes it, with this Reason Code.
     pub(crate) fn expect_connack_of_5(&mut self, client: Client, reason: u8) {
-        let bytes = self.wire.receive(client.connection).expect("a CONNACK");
+        let bytes = self.receive(client).expect("a CONNACK");
         let frame = Frame::split(&bytes, PACKET_BYTES_MAX).ok().flatten().expect("a whole packet");
         let connack = decode(frame, Version::V5);
         let Ok(Packet::Connack(connack)) = connack else { panic!("{bytes:x?}") };
@@ -205,7 +233,7 @@ impl Broker {
 
     /// The broker must close the connection, without another word.
     pub(crate) fn expect_closed(&mut self, client: Client) {
-        if let Some(bytes) = self.wire.receive(client.connection) {
+        if let Some(bytes) = self.receive(client) {
             panic!("instead of the end: {bytes:x?}");
         }
     }
