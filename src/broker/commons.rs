@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::retained::{Retained, RetainedStore};
+use super::retained::{Found, RetainedStore};
 use super::routes::{Matched, Routes};
 use super::share::{Group, Presence};
 use super::status::is_reserved;
@@ -119,7 +119,7 @@ impl Commons {
     ) -> impl Iterator<Item = RetainedView> + use<> {
         let offset = now.unix_ms.saturating_sub(now.ticks_ms);
         let found = self.retained_matching(filter, now.ticks_ms, max);
-        found.into_iter().map(move |retained| retained.view(offset))
+        found.retained.into_iter().map(move |retained| retained.view(offset))
     }
 
     /// Deletes the retained message of a topic; `false` when there is none.
@@ -246,12 +246,7 @@ impl Commons {
         read(&self.retained).len()
     }
 
-    pub(super) fn retained_matching(
-        &self,
-        filter: &str,
-        ticks_ms: u64,
-        max: usize,
-    ) -> Vec<Retained> {
+    pub(super) fn retained_matching(&self, filter: &str, ticks_ms: u64, max: usize) -> Found {
         read(&self.retained).find(filter, ticks_ms, max)
     }
 

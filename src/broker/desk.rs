@@ -43,7 +43,8 @@ pub(super) struct Desk {
     pub(super) grown_bytes: i64,
     /// What they may grow by until the memory budget is used up, bytes.
     pub(super) room_bytes: i64,
-    /// Deliveries made since the last bytes were taken in, by letter too.
+    /// Deliveries made since the last bytes were taken in, by letter too, and retained messages
+    /// looked at.
     pub(super) handed: usize,
 }
 

@@ -15,7 +15,7 @@ pub(super) enum After {
     Closed,
 }
 
-/// Deliveries of one batch: some milliseconds.
+/// Deliveries of one batch, or retained messages looked at: some milliseconds.
 const DELIVERIES_MAX: usize = 20_000;
 /// Bytes of one letter, as much as a mailbox holds before its sender has to wait.
 const LETTER_BYTES_MAX: usize = 1024 * 1024;

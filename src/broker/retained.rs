@@ -15,6 +15,14 @@ pub(super) struct Retained {
     pub(super) stored_unix_ms: u64,
 }
 
+/// The retained messages a filter matches.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) retained: Vec<Retained>,
+    /// How many were looked at for them.
+    pub(super) looked_at: usize,
+}
+
 /// All retained messages: they belong to no session `[MQTT3-3.1.2-7]`.
 #[derive(Debug, Default)]
 pub(super) struct RetainedStore {
@@ -103,15 +111,15 @@ impl RetainedStore {
     }
 
     /// Those whose topic matches `filter` and which have not expired, in topic order.
-    pub(super) fn find(&self, filter: &str, ticks_ms: u64, max: usize) -> Vec<Retained> {
+    pub(super) fn find(&self, filter: &str, ticks_ms: u64, max: usize) -> Found {
         let mut found = Vec::new();
-        self.index.matches(filter, |retained| {
+        let looked_at = self.index.matches(filter, |retained| {
             if retained.message.expires_ms().is_none_or(|at| at > ticks_ms) {
                 found.push(retained.clone());
             }
             found.len() < max
         });
-        found
+        Found { retained: found, looked_at }
     }
 }
 
@@ -149,8 +157,8 @@ mod tests {
         store.store(message("same time", Some(10)), 0);
         store.store(message("for ever", None), 0);
         store.forget_expired(20);
-        let topics: Vec<_> =
-            store.find("#", 20, 9).iter().map(|one| one.message.topic().to_owned()).collect();
+        let found = store.find("#", 20, 9).retained;
+        let topics: Vec<_> = found.iter().map(|one| one.message.topic()).collect();
         assert_eq!(topics, ["for ever", "renewed"]);
         assert_eq!(store.len(), 2);
         assert!(store.forget("for ever") && store.forget("renewed"));

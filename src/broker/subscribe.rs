@@ -1,5 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription asks for.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::{ConnectionId, Shard};
 use crate::codec::{
     Packet, Properties, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscriptionRequest,
@@ -22,7 +25,7 @@ impl Shard {
         self.desk.check_answer(id.slot, subscribe.requests().map(drop))?;
         let mut reasons = Vec::new();
         let mut words = "";
-        let mut wants_retained = Vec::new();
+        let mut wants_retained = WantsRetained::default();
         let mut wants_recall = false;
         for request in subscribe.requests() {
             let (reason, retained) = self.subscribe_one(id, version, request, identifier)?;
@@ -30,7 +33,7 @@ impl Shard {
             wants_recall |= request.filter.starts_with("$share/");
             words = if words.is_empty() { refusal_words(reason) } else { words };
             if retained {
-                wants_retained.push(request);
+                wants_retained.note(request);
             }
         }
         let suback = Suback {
@@ -43,8 +46,8 @@ impl Shard {
             self.recall_from_absent(id.slot);
         }
         // Routes first, then retained messages: see `commons`.
-        for request in wants_retained {
-            self.send_retained(id, request, identifier);
+        for (filter, asked) in wants_retained.filters {
+            self.send_retained(id, filter, &asked, identifier);
         }
         Ok(())
     }
@@ -104,42 +107,60 @@ impl Shard {
         Ok((granted(options.qos), retained))
     }
 
+    /// Sends what is retained for a filter, once for each of the QoS `asked` for.
+    ///
     /// A retained message is nobody's own: the standard keeps no tie to its publisher, so No Local
     /// of the new subscription does not hold it back.
     fn send_retained(
         &mut self,
         id: ConnectionId,
-        request: SubscriptionRequest<'_>,
+        filter: &str,
+        asked: &[QoS],
         identifier: Option<u32>,
     ) {
-        let found = self.commons.retained_matching(request.filter, self.now.ticks_ms, usize::MAX);
-        if found.is_empty() {
-            return;
-        }
         // Each retained message waits about once, however often a client that does not read asks.
         let waiting_max = self.desk.bounds.queue_messages_max + self.commons.retained_len();
-        if let Some(session) = self.desk.roster.session_mut(id.slot)
-            && session.queue.len() >= waiting_max
-        {
-            let count = found.len() as u64;
-            session.messages_dropped += count;
-            return self.desk.dropped(id.slot, DropReason::QueueFull, count);
-        }
+        let found = self.commons.retained_matching(filter, self.now.ticks_ms, usize::MAX);
+        self.desk.handed += found.looked_at;
+        let found = found.retained;
         let identifiers = identifier.map_or(Identifiers::NONE, |one| Identifiers::new(&[one]));
-        for retained in found {
-            // `[MQTT-3.8.4-8]`
-            let qos = request.options.qos.min(retained.message.qos());
-            let identifiers = identifiers.clone();
-            let (message, share) = (retained.message, None);
-            let delivery = Delivery { message, qos, retain: true, share, identifiers };
-            let outcome = self
-                .desk
-                .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
-            if let Some(Outcome::Dropped(reason)) = outcome {
-                self.desk.dropped(id.slot, reason, 1);
+        for &asked in asked {
+            self.desk.handed += found.len().max(1);
+            if found.is_empty() {
+                continue;
             }
+            if self.waits(id, waiting_max) {
+                self.drop_retained(id, found.len() as u64);
+                continue;
+            }
+            for retained in &found {
+                // `[MQTT-3.8.4-8]`
+                let qos = asked.min(retained.message.qos());
+                let (message, identifiers) = (Arc::clone(&retained.message), identifiers.clone());
+                let delivery = Delivery { message, qos, retain: true, share: None, identifiers };
+                let outcome = self
+                    .desk
+                    .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
+                if let Some(Outcome::Dropped(reason)) = outcome {
+                    self.desk.dropped(id.slot, reason, 1);
+                }
+            }
+            self.desk.refill(id.slot);
         }
-        self.desk.refill(id.slot);
+    }
+
+    /// Whether so many messages wait for the client of a connection.
+    fn waits(&self, id: ConnectionId, messages: usize) -> bool {
+        let session = self.desk.roster.session(id.slot);
+        session.is_none_or(|session| session.queue.len() >= messages)
+    }
+
+    /// The retained messages of a request find no room.
+    fn drop_retained(&mut self, id: ConnectionId, count: u64) {
+        if let Some(session) = self.desk.roster.session_mut(id.slot) {
+            session.messages_dropped += count;
+        }
+        self.desk.dropped(id.slot, DropReason::QueueFull, count);
     }
 
     /// UNSUBSCRIBE: each Topic Filter in turn, and one UNSUBACK `[MQTT-3.10.4-4]` `[MQTT-3.10.4-6]`
@@ -184,6 +205,27 @@ impl Shard {
             reasons: &reasons,
         };
         self.desk.answer(id.slot, words, &Packet::Unsuback(unsuback))
+    }
+}
+
+/// What one SUBSCRIBE wants of the retained messages. A filter that stands in it several times gets
+/// them as often `[MQTT-3.8.4-5]`, but they are looked for once: a packet has room for millions.
+#[derive(Default)]
+struct WantsRetained<'a> {
+    /// Each filter with the QoS of each request for it.
+    filters: Vec<(&'a str, Vec<QoS>)>,
+    /// Filter → index into `filters`.
+    known: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> WantsRetained<'a> {
+    fn note(&mut self, request: SubscriptionRequest<'a>) {
+        let (filter, qos) = (request.filter, request.options.qos);
+        let index = *self.known.entry(filter).or_insert(self.filters.len());
+        match self.filters.get_mut(index) {
+            Some((_, asked)) => asked.push(qos),
+            None => self.filters.push((filter, vec![qos])),
+        }
     }
 }
 

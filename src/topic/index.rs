@@ -42,18 +42,21 @@ impl<V> Index<V> {
     }
 
     /// Calls `visit` with every value whose name matches a filter (without `$share/…`), in the
-    /// order of the names' levels; stops when `visit` returns `false`.
+    /// order of the names' levels; stops when `visit` returns `false`. Returns how many names it
+    /// looked at.
     ///
     /// The rules of `$` and `#` are those of [`super::Trie::matches`].
-    pub fn matches<'i>(&'i self, filter: &str, mut visit: impl FnMut(&'i V) -> bool) {
+    pub fn matches<'i>(&'i self, filter: &str, mut visit: impl FnMut(&'i V) -> bool) -> usize {
+        let mut looked_at = 0;
         let mut from = String::new();
         loop {
             let mut leap = None;
             let rest = (Bound::Included(from.as_str()), Bound::Unbounded);
             for (key, value) in self.names.range::<str, _>(rest) {
+                looked_at += 1;
                 match judge(key, filter) {
                     Verdict::Matches if visit(value) => {}
-                    Verdict::Matches | Verdict::NoneFollows => return,
+                    Verdict::Matches | Verdict::NoneFollows => return looked_at,
                     Verdict::Not => {}
                     Verdict::NotBefore { kept, then, level } => {
                         leap = Some((&key[..kept], then, level));
@@ -61,7 +64,7 @@ impl<V> Index<V> {
                     }
                 }
             }
-            let Some((kept, then, level)) = leap else { return };
+            let Some((kept, then, level)) = leap else { return looked_at };
             from.clear();
             from.push_str(kept);
             from.extend(then);
@@ -178,10 +181,20 @@ mod tests {
             index.insert(name, name);
         }
         let mut seen = Vec::new();
-        index.matches("#", |name| {
+        let looked_at = index.matches("#", |name| {
             seen.push(*name);
             seen.len() < 2
         });
-        assert_eq!(seen, ["a", "b"]);
+        assert_eq!((seen, looked_at), (vec!["a", "b"], 2));
+    }
+
+    #[test]
+    fn a_walk_says_how_many_names_it_took() {
+        let mut index = Index::default();
+        for name in ["a/x", "b/x", "c/x"] {
+            index.insert(name, name);
+        }
+        assert_eq!(index.matches("b/x", |_| true), 3, "a, then b and what is behind it");
+        assert!(index.matches("+/y", |_| true) >= 3, "nothing matches, and all were looked at");
     }
 }

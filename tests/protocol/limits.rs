@@ -1,8 +1,12 @@
 //! Limits of both sides (sections 3.1.2.11, 3.2.2.3 and 4.9).
 
-use mqttd::broker::Limits;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mqttd::broker::{Admission, Commons, ConnectionId, Limits, Now, Shard};
 use mqttd::codec::{
-    Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
+    Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode,
+    Version, decode, encode,
 };
 
 use crate::kit::packets::{
@@ -377,4 +381,56 @@ fn larger_retained_messages_meet_the_memory_budget() {
         broker.expect_publish(client, &Publish { retain: true, ..publish("c", &[7]) });
         broker.expect_silence(client);
     });
+}
+
+const NOW: Now = Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 };
+
+/// A client in a shard of its own, without anything that carries bytes.
+fn admitted(commons: &Arc<Commons>) -> (Shard, ConnectionId) {
+    let mut shard = Shard::new(0, Arc::clone(commons));
+    let mut hello = Vec::new();
+    encode(&Hello::new(Version::V311, "a").packet(), Version::V311, &mut hello);
+    let frame = Frame::split(&hello, PACKET_BYTES_MAX).ok().flatten().expect("one packet");
+    let Ok(Packet::Connect(connect)) = decode(frame, Version::V5) else { panic!("a CONNECT") };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1024));
+    let admission =
+        Admission::new(&connect, peer, &commons.limits(), Box::default).expect("a good CONNECT");
+    let id = shard.admit(admission, NOW).expect("room for one");
+    (shard, id)
+}
+
+/// Retained messages that were looked at count as work, found or not: others have their turn.
+#[test]
+fn looking_for_retained_messages_is_work() {
+    let commons = Commons::new(1, limits(), 0);
+    let (mut shard, id) = admitted(&commons);
+    for number in 0..1000 {
+        shard.publish(&format!("{number}/a"), b"x", QoS::AtMostOnce, true, NOW);
+    }
+    let filters = [("+/none", QoS::AtMostOnce)];
+    let one = subscribe_packet(Version::V311, 1, Properties::EMPTY, &filters);
+    let used = shard.receive(id, &one.repeat(100), NOW);
+    assert!(shard.sated());
+    assert!((1..=20).contains(&(used / one.len())), "{used} bytes");
+    assert!(shard.receive(id, &one.repeat(2), NOW) > 0, "and then it goes on");
+}
+
+/// A filter that stands in one SUBSCRIBE many times is looked up once, and gets what is retained
+/// as often as it asks `[MQTT-3.8.4-5]`.
+#[test]
+fn one_subscribe_looks_for_a_filters_retained_messages_once() {
+    let commons = Commons::new(1, limits(), 0);
+    let (mut shard, id) = admitted(&commons);
+    for number in 0..1000 {
+        shard.publish(&format!("{number}/a"), b"x", QoS::AtMostOnce, true, NOW);
+    }
+    let mut filters = [("+/none", QoS::AtMostOnce); 100];
+    filters[98].0 = "7/a";
+    filters[99].0 = "7/a";
+    let bytes = subscribe_packet(Version::V311, 1, Properties::EMPTY, &filters);
+    assert_eq!(shard.receive(id, &bytes, NOW), bytes.len());
+    assert!(!shard.sated(), "a thousand and some, not a hundred thousand");
+    let outbox = shard.outbox(id).expect("it is connected").unsent();
+    let found = outbox.windows(4).filter(|bytes| bytes == b"7/ax").count();
+    assert_eq!(found, 2);
 }
