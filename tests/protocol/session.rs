@@ -227,19 +227,24 @@ fn a_5_0_session_ends_when_it_expires() {
 #[test]
 fn a_5_0_session_stays_while_it_is_connected() {
     in_memory(|broker| {
-        let client = broker.resume(Version::V5, "a", false);
+        // A minute: the time that an earlier absence would have been over comes soon.
+        let properties = Properties::from_checked(b"\x11\x00\x00\x00\x3c");
+        let hello = Hello { properties, ..Hello::persistent(Version::V5, "a") };
+        let (client, _) = broker.connect_as(&hello);
         broker.subscribe(client, &[("a", QoS::AtLeastOnce)]);
         broker.disconnect(client);
         broker.pass_secs(10);
-        let client = broker.resume(Version::V5, "a", true);
+        let (client, present) = broker.connect_as(&hello);
+        assert!(present);
         broker.pass_secs(10_000);
         publish_from_elsewhere(broker, "a", b"x");
         let packet_id = broker.expect_publish(client, &publish_1(0, "a", b"x"));
         broker.send(client, &puback(packet_id));
         broker.expect_silence(client);
         broker.disconnect(client);
-        broker.pass_secs(3_599);
-        let client = broker.resume(Version::V5, "a", true);
+        broker.pass_secs(59);
+        let (client, present) = broker.connect_as(&hello);
+        assert!(present);
         publish_from_elsewhere(broker, "a", b"y");
         broker.expect_publish(client, &publish_1(0, "a", b"y"));
     });
