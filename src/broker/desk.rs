@@ -300,7 +300,7 @@ impl Desk {
             return false;
         };
         link.dirty = false;
-        if link.counted_bytes >= choke_bytes && link.held_bytes() < link.counted_bytes {
+        if link.outbox.take_waited() >= choke_bytes {
             // Its PINGREQ may wait in a socket that is not read; that it takes what it is sent is
             // the sign of life `[MQTT-3.1.2-22]`.
             link.received_ms = self.bounds.ticks_ms;

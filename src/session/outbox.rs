@@ -7,6 +7,8 @@
 pub struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
+    /// Bytes that waited when the socket last took some.
+    waited: usize,
 }
 
 impl Outbox {
@@ -18,6 +20,9 @@ impl Outbox {
 
     /// The socket took `count` bytes of [`Self::unsent`].
     pub fn sent(&mut self, count: usize) {
+        if count > 0 {
+            self.waited = self.len();
+        }
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.sent == self.bytes.len() {
             self.bytes.clear();
@@ -26,6 +31,11 @@ impl Outbox {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
+    }
+
+    /// Bytes that waited when the socket last took some; 0 when it has not since this was asked.
+    pub const fn take_waited(&mut self) -> usize {
+        std::mem::replace(&mut self.waited, 0)
     }
 
     /// Bytes not yet taken.

@@ -85,18 +85,20 @@ impl Model {
             .map(|session| session.serial)
             .collect();
         for serial in serials {
-            self.time_passed(serial, &host.shards[shard]);
+            self.time_passed(serial, &host.shards[shard], host);
         }
     }
 
-    fn time_passed(&mut self, serial: usize, shard: &Shard) {
+    fn time_passed(&mut self, serial: usize, shard: &Shard, host: &Host) {
         let now_ms = self.now.ticks_ms;
         let Some(session) = self.session(serial) else { return };
         let client_id = session.client_id.clone();
         if let Some(line) = session.line {
             let connection = self.connection(line);
             let patience_ms = u64::from(connection.keep_alive_secs) * 1500;
-            let overdue = now_ms > connection.heard_ms + patience_ms + SLACK_MS;
+            // One that is not read is there as long as it takes what it is sent.
+            let alive_ms = connection.heard_ms.max(host.took_ms(line));
+            let overdue = now_ms > alive_ms + patience_ms + SLACK_MS;
             assert!(patience_ms == 0 || !overdue, "{client_id} is silent and still connected");
             return;
         }

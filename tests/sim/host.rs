@@ -56,6 +56,8 @@ struct Socket {
     choked: bool,
     held: bool,
     blocked: bool,
+    /// When a client that has too much to read to be read from last took some of it.
+    took_ms: u64,
 }
 
 pub(crate) struct Host {
@@ -137,6 +139,7 @@ impl Host {
             choked: false,
             held: false,
             blocked: false,
+            took_ms: 0,
         });
         self.lines.len() - 1
     }
@@ -305,9 +308,15 @@ impl Host {
         self.note_events(shard);
     }
 
+    /// When the client of a line that is not read from last took bytes; 0 when it never was so.
+    pub(crate) fn took_ms(&self, line: usize) -> u64 {
+        self.sockets[line].took_ms
+    }
+
     fn flush(&mut self, shard: usize, id: ConnectionId, record: &mut Record) {
         let Some(&line) = self.by_id.get(&(shard, id.slot, id.serial)) else { return };
         if !self.sockets[line].blocked {
+            let choked = self.shards[shard].choked(id);
             let Some(outbox) = self.shards[shard].outbox(id) else { return };
             let unsent = outbox.unsent();
             let taken = unsent.len().min(self.lines[line].room());
@@ -315,6 +324,9 @@ impl Host {
             self.sockets[line].blocked = taken < unsent.len();
             record.tally.blocked += u64::from(taken < unsent.len());
             outbox.sent(taken);
+            if choked && taken > 0 {
+                self.sockets[line].took_ms = self.now.ticks_ms;
+            }
             self.send(line, &bytes, record);
         }
         self.shards[shard].flushed(id, self.now);
