@@ -2,7 +2,7 @@
 
 use super::{ConnectionId, Shard};
 use crate::codec::{Acknowledge, Packet, Properties, ReasonCode};
-use crate::session::{Bounds, Session, Violation};
+use crate::session::{Inflight, Mismatch, Session, Violation};
 
 impl Shard {
     pub(super) fn puback(
@@ -10,15 +10,7 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let puback = |session: &mut Session, _: &Bounds| {
-            session.inflight.puback(ack.packet_id)?;
-            session.forget_resend(ack.packet_id);
-            Ok(())
-        };
-        let Some(done) = self.desk.change(id.slot, puback) else {
-            return Ok(());
-        };
-        Session::forgive(done)?;
+        self.acknowledged(id, ack.packet_id, |inflight| inflight.puback(ack.packet_id))?;
         self.window_moved(id);
         Ok(())
     }
@@ -29,15 +21,10 @@ impl Shard {
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
         let refused = ack.reason.is_error();
-        let pubrec = |session: &mut Session, _: &Bounds| {
-            session.inflight.pubrec(ack.packet_id, refused)?;
-            session.forget_resend(ack.packet_id);
-            Ok(())
-        };
-        let Some(done) = self.desk.change(id.slot, pubrec) else {
+        let pubrec = |inflight: &mut Inflight| inflight.pubrec(ack.packet_id, refused);
+        let Some(known) = self.acknowledged(id, ack.packet_id, pubrec)? else {
             return Ok(());
         };
-        let known = Session::forgive(done)?;
         if refused {
             self.window_moved(id);
             return Ok(());
@@ -66,17 +53,25 @@ impl Shard {
         id: ConnectionId,
         ack: &Acknowledge<'_>,
     ) -> Result<(), Violation> {
-        let pubcomp = |session: &mut Session, _: &Bounds| {
-            session.inflight.pubcomp(ack.packet_id)?;
-            session.forget_resend(ack.packet_id);
-            Ok(())
-        };
-        let Some(done) = self.desk.change(id.slot, pubcomp) else {
-            return Ok(());
-        };
-        Session::forgive(done)?;
+        self.acknowledged(id, ack.packet_id, |inflight| inflight.pubcomp(ack.packet_id))?;
         self.window_moved(id);
         Ok(())
+    }
+
+    /// Moves the window on; says whether the identifier was in use, and nothing for a session that
+    /// is gone.
+    fn acknowledged(
+        &mut self,
+        id: ConnectionId,
+        packet_id: u16,
+        moved: impl FnOnce(&mut Inflight) -> Result<(), Mismatch>,
+    ) -> Result<Option<bool>, Violation> {
+        let done = self.desk.change(id.slot, |session, _| {
+            moved(&mut session.inflight)?;
+            session.forget_resend(packet_id);
+            Ok(())
+        });
+        done.map(Session::forgive).transpose()
     }
 
     /// An acknowledgement made room for what waits.
