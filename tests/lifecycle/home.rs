@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -119,17 +118,6 @@ impl Home {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path.join("log/mqttd.log")).unwrap_or_default()
-    }
-
-    /// Waits until the log has a line with `text`: a thread of its own writes it.
-    pub(crate) fn logs(&self, text: &str) {
-        for _ in 0..1000 {
-            if self.log().contains(text) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("not in the log: {text}\n{}", self.log());
     }
 
     /// The run directory's file.
