@@ -6,7 +6,7 @@
 //! 6  daemon · cli         argv, configuration, signals, systemd, privileges
 //! 5  control → admin      faces; one vocabulary of questions and commands
 //! 4  server               threads, sockets, the clock, mailboxes, lobby
-//! 3  transport            engines; they do not know each other
+//! 3  store · transport    engines; they do not know each other
 //! 2  broker               a shard: routing, sessions, retained messages, wills, timers
 //! 1  session              one client's protocol state
 //! 0  codec · topic        packets and bytes; names, filters, trie
@@ -23,5 +23,6 @@ pub mod control;
 pub mod daemon;
 pub mod server;
 pub mod session;
+pub mod store;
 pub mod topic;
 pub mod transport;

@@ -4,7 +4,7 @@
 //! then reads retained messages. So nothing is missed, and at worst something is seen twice.
 //! Each lock is held for one look-up or one change, never while a shard steps.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::retained::{Found, RetainedStore};
@@ -22,6 +22,22 @@ pub(super) enum Unkept {
     Stay,
     /// The new one is passed on: better none than one that is no longer true.
     Forget,
+}
+
+/// How it stands with what is to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Storing {
+    /// There is no store: nothing outlives the process.
+    #[default]
+    Off,
+    /// What shards leave in their trays is written.
+    Well,
+    /// No space is left: what is to be kept is refused where its sender can be told, and waits
+    /// where not.
+    Full,
+    /// The disk failed: as when it is full.
+    Failed,
 }
 
 /// Shared by all shards of a broker.
@@ -45,6 +61,10 @@ pub struct Commons {
     connected: AtomicU64,
     connected_max: AtomicU64,
     retained_refused: AtomicU64,
+    storing: AtomicU8,
+    /// The last names given to a message and to a session.
+    last_mid: AtomicU64,
+    last_sid: AtomicU64,
 }
 
 impl Commons {
@@ -68,6 +88,9 @@ impl Commons {
             connected: AtomicU64::new(0),
             connected_max: AtomicU64::new(0),
             retained_refused: AtomicU64::new(0),
+            storing: AtomicU8::new(Storing::Off as u8),
+            last_mid: AtomicU64::new(0),
+            last_sid: AtomicU64::new(0),
         })
     }
 
@@ -107,6 +130,28 @@ impl Commons {
     #[must_use]
     pub fn directions(&self) -> Arc<Directions> {
         Arc::clone(&read(&self.directions))
+    }
+
+    /// Names of messages and sessions go on behind those an earlier life gave.
+    pub fn continue_names(&self, last_mid: u64, last_sid: u64) {
+        self.last_mid.fetch_max(last_mid, Ordering::SeqCst);
+        self.last_sid.fetch_max(last_sid, Ordering::SeqCst);
+    }
+
+    /// Says how it stands with the store; shards take it up at their next step.
+    pub fn set_storing(&self, storing: Storing) {
+        self.storing.store(storing as u8, Ordering::Release);
+    }
+
+    /// How it stands with the store.
+    #[must_use]
+    pub fn storing(&self) -> Storing {
+        match self.storing.load(Ordering::Acquire) {
+            1 => Storing::Well,
+            2 => Storing::Full,
+            3 => Storing::Failed,
+            _ => Storing::Off,
+        }
     }
 
     /// Retained messages whose topic matches `filter`, in topic order, `max` at most; each picture

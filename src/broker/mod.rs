@@ -17,6 +17,7 @@ mod farewell;
 mod groups;
 mod identity;
 mod introduction;
+mod journal;
 mod limits;
 mod mail;
 mod operate;
@@ -25,6 +26,7 @@ mod publish;
 mod receive;
 mod redeliver;
 mod remember;
+mod restore;
 mod retained;
 mod roster;
 mod routes;
@@ -39,13 +41,20 @@ mod view;
 use std::sync::Arc;
 
 pub use admission::{Admission, Refusal};
-pub use commons::Commons;
+pub use commons::{Commons, Storing};
 pub use directions::Directions;
 pub use events::{Departure, Event};
 pub use identity::{ConnectionId, Now, SessionId};
 pub use introduction::{Heard, Introduction, Reception};
+pub use journal::{
+    Accepted, Addressed, Armed, Class, Damaged, Envelope, Load, Loaded, Position, Recipient,
+    Record, Records, Restore, SessionState, Sid, StoredMessage, Waiting, read_subscription,
+};
 pub use limits::Limits;
+
+pub use crate::session::Mid;
 pub use mail::Letter;
+pub use restore::{Restoration, Restored};
 pub use share::SharedChoice;
 pub use stats::Stats;
 pub use trays::{Closing, Trays};

@@ -1,6 +1,6 @@
 //! What a step leaves for the server to carry away.
 
-use super::{ConnectionId, Event, Letter};
+use super::{ConnectionId, Event, Letter, Load, Records};
 
 /// The out-trays of a shard.
 #[derive(Debug)]
@@ -11,6 +11,11 @@ pub struct Trays {
     pub closing: Vec<Closing>,
     /// One letter a shard; most are empty.
     pub letters: Vec<Letter>,
+    /// What is to be kept. It goes to the journal before the letters do, as what is said of a
+    /// message in another shard comes after the message.
+    pub records: Records,
+    /// Messages that sessions need from the disk; they may lie in `records`.
+    pub loads: Vec<Load>,
     /// What happened, for the log and other watchers; [`Self::EVENTS_MAX`] at most.
     pub events: Vec<Event>,
     /// Events that found the tray full.
@@ -36,6 +41,8 @@ impl Trays {
             dirty: Vec::new(),
             closing: Vec::new(),
             letters: (0..shards).map(|_| Letter::default()).collect(),
+            records: Records::default(),
+            loads: Vec::new(),
             events: Vec::new(),
             events_lost: 0,
         }

@@ -1,8 +1,12 @@
 //! An Application Message, stored once and shared by all who wait for it.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::codec::{Properties, QoS};
+
+/// The name of a message in the journal: grows, and is never used twice.
+pub type Mid = NonZeroU64;
 
 /// What a receiver gets of a message, borrowed from wherever it lies.
 #[derive(Clone, Copy, Debug)]

@@ -38,7 +38,7 @@ pub use fitted::encode_fitted;
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
 pub use link::{Link, PeerLimits};
-pub use message::{Content, Message, Parcel};
+pub use message::{Content, Message, Mid, Parcel};
 pub use outbound::{Bounds, DropReason, Outcome, Portion, Refilled, Terms};
 pub use outbox::Outbox;
 pub use queue::{Delivery, Queue, ShareId};

@@ -34,6 +34,24 @@ impl ArmedWill {
         }
     }
 
+    /// A Will as it was before a restart: `delay_expiry_secs` are its Will Delay Interval and its
+    /// Message Expiry Interval.
+    #[must_use]
+    pub fn restored(
+        content: &Content<'_>,
+        qos: QoS,
+        retain: bool,
+        (delay_secs, expiry_secs): (u32, Option<u32>),
+    ) -> Self {
+        Self { message: Message::new(content, qos, retain), retain, delay_secs, expiry_secs }
+    }
+
+    /// Message Expiry Interval, seconds, counted from the publication.
+    #[must_use]
+    pub const fn expiry_secs(&self) -> Option<u32> {
+        self.expiry_secs
+    }
+
     /// Will QoS.
     #[must_use]
     pub const fn qos(&self) -> QoS {
