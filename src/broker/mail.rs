@@ -135,7 +135,8 @@ impl Shard {
         let mut addressees = &letter.addressees[..];
         for enclosure in &letter.enclosures {
             let content = enclosure.open(&mut bytes);
-            let mut parcel = Parcel::borrowed(content, enclosure.qos, enclosure.retain);
+            let mut parcel =
+                Parcel::borrowed(content, enclosure.qos, enclosure.retain).accepted(now.unix_ms);
             let (receivers, rest) = addressees.split_at(enclosure.addressees);
             addressees = rest;
             for addressee in receivers {

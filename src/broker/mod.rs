@@ -58,7 +58,7 @@ pub use restore::{Restoration, Restored};
 pub use share::SharedChoice;
 pub use stats::Stats;
 pub use trays::{Closing, Trays};
-pub use view::{ClientView, RetainedView, SubscriptionView};
+pub use view::{ClientView, RetainedView, Stage, SubscriptionView, WaitingView};
 
 /// The port for methods of enhanced authentication.
 pub use crate::session::{Applicant, Denial, Exchange, Grant, Method, Methods, Step};

@@ -1,8 +1,12 @@
-//! What operators ask of a shard: pictures, kick, publish.
+//! What operators ask of a shard: pictures, kick, delete, publish.
 
-use super::{ClientView, ConnectionId, Departure, Now, Shard, Stats, SubscriptionView};
+use std::sync::Arc;
+
+use super::{
+    ClientView, ConnectionId, Departure, Now, Shard, Stage, Stats, SubscriptionView, WaitingView,
+};
 use crate::codec::{Properties, QoS};
-use crate::session::{Content, Session};
+use crate::session::{Content, Delivery, Sent, Session};
 
 impl Shard {
     /// Clients of this shard in the order of their identifiers, after `after`, `max` at most.
@@ -35,6 +39,39 @@ impl Shard {
                 identifier: subscription.identifier,
             };
         session.subscriptions.iter().map(view).collect()
+    }
+
+    /// What waits for one client, in the order it gets it: what is on its way and not
+    /// acknowledged, then its queue, `max` messages at most. `None` when there is no such client.
+    #[must_use]
+    pub fn waiting(&self, client_id: &str, max: usize, now: Now) -> Option<Vec<WaitingView>> {
+        let session = self.desk.roster.session(self.desk.roster.find(client_id)?)?;
+        let inflight = &session.inflight;
+        let sent = |packet_id| inflight.sent(packet_id).map(|sent| sent_view(packet_id, sent, now));
+        let sent = inflight.unacknowledged_latest_first().into_iter().rev().filter_map(sent);
+        let queued = |delivery: &Delivery| {
+            waiting_view((Stage::Queued, None), (delivery.qos, Some(delivery)), now)
+        };
+        Some(sent.chain(session.queue.iter().map(queued)).take(max).collect())
+    }
+
+    /// Ends a client's connection (DISCONNECT 0x98 for 5.0) and its session for good; `false` when
+    /// there is no such client. A Will that waits is published, as at every end of a session.
+    pub fn delete_session(&mut self, client_id: &str, now: Now) -> bool {
+        let Some(slot) = self.desk.roster.find(client_id) else {
+            return false;
+        };
+        self.begin(now);
+        let link = self.desk.roster.session(slot).and_then(|session| session.link.as_ref());
+        if let Some(serial) = link.map(|link| link.serial) {
+            self.end_connection(ConnectionId { slot, serial }, Departure::AdministrativeAction);
+        }
+        // One that does not outlive its connection is over by now.
+        if self.desk.roster.find(client_id) == Some(slot) {
+            self.end_session(slot);
+        }
+        self.finish();
+        true
     }
 
     /// Ends a client's connection (DISCONNECT 0x98 for 5.0); `false` when it is not connected.
@@ -116,5 +153,33 @@ fn client_view(session: &Session) -> ClientView {
         messages_in: link.map_or(0, |link| link.messages_in),
         messages_out: link.map_or(0, |link| link.messages_out),
         messages_dropped: session.messages_dropped,
+    }
+}
+
+/// A message that was sent and is not acknowledged.
+fn sent_view(packet_id: u16, sent: &Sent, now: Now) -> WaitingView {
+    let (stage, qos, kept) = match sent {
+        Sent::Puback(kept) => (Stage::Sent, QoS::AtLeastOnce, kept.as_ref()),
+        Sent::Pubrec(kept) => (Stage::Sent, QoS::ExactlyOnce, kept.as_ref()),
+        Sent::Pubcomp | Sent::Done => (Stage::Released, QoS::ExactlyOnce, None),
+    };
+    waiting_view((stage, Some(packet_id)), (qos, kept), now)
+}
+
+fn waiting_view(
+    (stage, packet_id): (Stage, Option<u16>),
+    (qos, delivery): (QoS, Option<&Delivery>),
+    now: Now,
+) -> WaitingView {
+    let message = delivery.map(|delivery| Arc::clone(&delivery.message));
+    let expires_ms = message.as_ref().and_then(|message| message.expires_ms());
+    let unix_less_ticks_ms = now.unix_ms.saturating_sub(now.ticks_ms);
+    WaitingView {
+        stage,
+        packet_id,
+        qos,
+        retain: delivery.is_some_and(|delivery| delivery.retain),
+        expires_unix_ms: expires_ms.map(|at_ms| at_ms + unix_less_ticks_ms),
+        message,
     }
 }

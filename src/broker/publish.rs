@@ -33,7 +33,7 @@ impl Shard {
         qos: QoS,
         retain: bool,
     ) -> usize {
-        let mut parcel = Parcel::borrowed(content, qos, retain);
+        let mut parcel = Parcel::borrowed(content, qos, retain).accepted(self.now.unix_ms);
         // Retained first, then the routes: see `commons`. Without the flag what is kept stays as it
         // is `[MQTT-3.3.1-8]`.
         if retain {
@@ -51,7 +51,7 @@ impl Shard {
         qos: QoS,
         retain: bool,
     ) -> Option<usize> {
-        let mut parcel = Parcel::borrowed(content, qos, retain);
+        let mut parcel = Parcel::borrowed(content, qos, retain).accepted(self.now.unix_ms);
         if retain && !self.retain(&mut parcel, Unkept::Stay) {
             return None;
         }

@@ -1,8 +1,10 @@
 //! Read-only pictures of a shard, for operators. Nothing here changes a session.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::codec::{QoS, SubscriptionOptions, Version};
+use crate::session::Message;
 
 /// One client: its session and, when connected, its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,4 +77,33 @@ pub struct RetainedView {
     pub stored_unix_ms: u64,
     /// When it expires, milliseconds since 1970.
     pub expires_unix_ms: Option<u64>,
+}
+
+/// How far a message is on its way to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for its turn.
+    Queued,
+    /// It was sent; PUBACK or PUBREC has not come.
+    Sent,
+    /// PUBREL was sent; PUBCOMP has not come, and the message itself is gone.
+    Released,
+}
+
+/// One message on its way to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingView {
+    /// How far it is.
+    pub stage: Stage,
+    /// Packet Identifier, once it was sent.
+    pub packet_id: Option<u16>,
+    /// The effective QoS.
+    pub qos: QoS,
+    /// The RETAIN flag it goes out with.
+    pub retain: bool,
+    /// When it expires, milliseconds since 1970.
+    pub expires_unix_ms: Option<u64>,
+    /// The message, where it is kept: it is not once it was sent to a client whose session ends
+    /// with the connection.
+    pub message: Option<Arc<Message>>,
 }

@@ -42,6 +42,7 @@ pub struct Message {
     topic_len: usize,
     properties_len: usize,
     expires_ms: Option<u64>,
+    accepted_unix_ms: u64,
     qos: QoS,
     retain: bool,
 }
@@ -64,9 +65,22 @@ impl Message {
             topic_len: content.topic.len(),
             properties_len: properties.len(),
             expires_ms: content.expires_ms,
+            accepted_unix_ms: 0,
             qos,
             retain,
         }
+    }
+
+    /// The same, accepted at that time.
+    #[must_use]
+    pub fn accepted(self, unix_ms: u64) -> Self {
+        Self { accepted_unix_ms: unix_ms, ..self }
+    }
+
+    /// When the broker accepted it, milliseconds since 1970; 0 where nobody noted it.
+    #[must_use]
+    pub const fn accepted_unix_ms(&self) -> u64 {
+        self.accepted_unix_ms
     }
 
     /// The QoS it was published with.
@@ -131,6 +145,7 @@ pub struct Parcel<'a> {
     content: Content<'a>,
     qos: QoS,
     retain: bool,
+    accepted_unix_ms: u64,
     stored: Option<Arc<Message>>,
 }
 
@@ -138,14 +153,21 @@ impl<'a> Parcel<'a> {
     /// A message that lies in a buffer; `qos` and `retain` are the publisher's.
     #[must_use]
     pub const fn borrowed(content: Content<'a>, qos: QoS, retain: bool) -> Self {
-        Self { content, qos, retain, stored: None }
+        Self { content, qos, retain, accepted_unix_ms: 0, stored: None }
+    }
+
+    /// The same, accepted at that time.
+    #[must_use]
+    pub fn accepted(self, unix_ms: u64) -> Self {
+        Self { accepted_unix_ms: unix_ms, ..self }
     }
 
     /// A message that is stored already.
     #[must_use]
     pub fn stored(message: &'a Arc<Message>) -> Self {
         let (content, qos, retain) = (message.content(), message.qos, message.retain);
-        Self { content, qos, retain, stored: Some(Arc::clone(message)) }
+        let accepted_unix_ms = message.accepted_unix_ms;
+        Self { content, qos, retain, accepted_unix_ms, stored: Some(Arc::clone(message)) }
     }
 
     /// What the receivers get.
@@ -168,7 +190,10 @@ impl<'a> Parcel<'a> {
 
     /// The stored form, made at the first call.
     pub fn message(&mut self) -> Arc<Message> {
-        let store = || Arc::new(Message::new(&self.content, self.qos, self.retain));
+        let store = || {
+            let message = Message::new(&self.content, self.qos, self.retain);
+            Arc::new(message.accepted(self.accepted_unix_ms))
+        };
         Arc::clone(self.stored.get_or_insert_with(store))
     }
 }
@@ -185,8 +210,9 @@ mod tests {
             payload: b"\x00\xff",
             expires_ms: Some(7),
         };
-        let mut parcel = Parcel::borrowed(content, QoS::AtLeastOnce, true);
+        let mut parcel = Parcel::borrowed(content, QoS::AtLeastOnce, true).accepted(11);
         let message = parcel.message();
+        assert_eq!(message.accepted_unix_ms(), 11);
         assert!(Arc::ptr_eq(&message, &parcel.message()));
         assert_eq!(message.topic(), "a/ü");
         assert_eq!(message.payload(), b"\x00\xff");

@@ -42,6 +42,11 @@ impl Queue {
         self.deliveries.push_back(delivery);
     }
 
+    /// All deliveries, the one that waits longest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter()
+    }
+
     /// The delivery that waits longest.
     #[must_use]
     pub fn front(&self) -> Option<&Delivery> {

@@ -191,7 +191,8 @@ impl StoredMessage {
             Some(reader.varint()?.saturating_sub(unix_less_ticks_ms))
         };
         let content = reader.content(expires_ms)?;
-        let message = Message::new(&content, qos_of(flags)?, flags & RETAIN != 0);
+        let message =
+            Message::new(&content, qos_of(flags)?, flags & RETAIN != 0).accepted(stored_unix_ms);
         Some(Self { message: Arc::new(message), stored_unix_ms })
     }
 
