@@ -20,5 +20,7 @@ mod mqtt;
 mod operate;
 #[path = "cli/properties.rs"]
 mod properties;
+#[path = "cli/sessions.rs"]
+mod sessions;
 #[path = "cli/words.rs"]
 mod words;

@@ -45,6 +45,8 @@ pub enum Permission {
     Read,
     /// Change something.
     Operate,
+    /// Change something that cannot be had back: a face asks a person before.
+    Destroy,
 }
 
 /// One argument of a call.

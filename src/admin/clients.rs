@@ -112,15 +112,10 @@ pub struct Client {
 
 impl From<ClientView> for Client {
     fn from(view: ClientView) -> Self {
-        let protocol = match view.version {
-            Version::V31 => "3.1",
-            Version::V311 => "3.1.1",
-            Version::V5 => "5.0",
-        };
         Self {
             client_id: view.client_id.into(),
             username: view.username.map(Into::into),
-            protocol: protocol.to_owned(),
+            protocol: protocol(view.version).to_owned(),
             connected: view.connected,
             peer: view.peer.map(|peer| peer.to_string()),
             clean_start: view.clean_start,
@@ -142,6 +137,15 @@ impl From<ClientView> for Client {
     }
 }
 
+/// A protocol version as operators say it.
+pub(super) const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::V31 => "3.1",
+        Version::V311 => "3.1.1",
+        Version::V5 => "5.0",
+    }
+}
+
 /// All clients in the order of their identifiers, read from the shards piece by piece. A client
 /// that comes or goes meanwhile may be seen or not; none is seen twice.
 pub(super) struct Walk {
@@ -153,17 +157,20 @@ pub(super) struct Walk {
 #[derive(Default)]
 struct Portion {
     waiting: VecDeque<ClientView>,
-    /// Identifier of the last one read.
+    /// Identifier of the last one read, or where to begin.
     last: Option<Box<str>>,
     exhausted: bool,
 }
 
 impl Walk {
     pub(super) fn new(server: &Server) -> Self {
-        Self {
-            server: server.clone(),
-            shards: (0..server.shards()).map(|_| Portion::default()).collect(),
-        }
+        Self::after(server, None)
+    }
+
+    /// Those behind an identifier, which need not be there any more.
+    pub(super) fn after(server: &Server, client_id: Option<&str>) -> Self {
+        let portion = |_| Portion { last: client_id.map(Into::into), ..Portion::default() };
+        Self { server: server.clone(), shards: (0..server.shards()).map(portion).collect() }
     }
 
     fn fill(&mut self) {

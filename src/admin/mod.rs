@@ -4,6 +4,7 @@
 //! and permissions from [`NOUNS`] and hand requests to [`Answers::answer`]. Nothing here knows a
 //! socket or a screen.
 
+pub mod base64;
 mod broker;
 mod call;
 mod clients;
@@ -11,7 +12,9 @@ mod host;
 mod listeners;
 mod log;
 mod publish;
+mod queue;
 mod retained;
+mod sessions;
 mod stats;
 mod subscriptions;
 
@@ -30,13 +33,17 @@ pub use call::{
 pub use clients::Client;
 pub use host::{About, Host, Problem, Reloaded};
 pub use listeners::Listener;
+pub use queue::Waiting;
 pub use retained::Retained;
+pub use sessions::Session;
 pub use subscriptions::Subscription;
 
 /// The whole vocabulary, in the order of help texts.
 pub const NOUNS: &[Noun] = &[
     broker::NOUN,
     clients::NOUN,
+    sessions::NOUN,
+    queue::NOUN,
     subscriptions::NOUN,
     retained::NOUN,
     listeners::NOUN,

@@ -32,6 +32,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("no_message", "no message came in time"),
     ("no_such_user", "the user to run as does not exist"),
     ("not_authorized", "the broker wants other credentials"),
+    ("not_confirmed", "the question whether to go on was not answered with yes"),
     ("not_connected", "the client is not connected"),
     ("not_found", "there is no such client, topic or counter"),
     ("not_running", "the broker is not running"),

@@ -7,6 +7,7 @@
 mod args;
 mod boot;
 mod codes;
+mod confirm;
 mod console;
 mod deadline;
 mod instance;
@@ -99,9 +100,9 @@ fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
 fn perform(errand: &mut Errand<'_>, matches: &ArgMatches) -> Exit {
     let (mut action, voice) = (action(matches), errand.voice);
     let done = match nouns::call_of(matches, NOUNS) {
-        Some((call, arguments)) if !Verb::has_subcommand(call.name) => {
-            call.name.clone_into(&mut action);
-            verbs::ask(errand, call, arguments)
+        Some(meant) if !Verb::has_subcommand(meant.call.name) => {
+            meant.call.name.clone_into(&mut action);
+            verbs::ask(errand, meant)
         }
         _ => match Verb::from_arg_matches(matches) {
             Ok(verb) => go(errand, verb),

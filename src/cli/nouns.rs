@@ -5,7 +5,18 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 
-use crate::admin::{Argument, Call, Kind, Noun};
+use crate::admin::{Argument, Call, Kind, Noun, Permission};
+
+/// A call that a command line means.
+pub(super) struct Meant {
+    pub(super) call: &'static Call,
+    pub(super) arguments: Map<String, Value>,
+    /// Whether a question about it is answered with yes already.
+    pub(super) yes: bool,
+}
+
+/// The option of calls that are asked about.
+const YES: &str = "yes";
 
 /// Adds the nouns to a command, leaving alone what it has already.
 pub(super) fn add_to(mut command: Command, nouns: &'static [Noun]) -> Command {
@@ -23,11 +34,8 @@ pub(super) fn add_to(mut command: Command, nouns: &'static [Noun]) -> Command {
     command
 }
 
-/// The call a command line means and its arguments; `None` when it means no call of the nouns.
-pub(super) fn call_of(
-    matches: &ArgMatches,
-    nouns: &'static [Noun],
-) -> Option<(&'static Call, Map<String, Value>)> {
+/// The call a command line means; `None` when it means no call of the nouns.
+pub(super) fn call_of(matches: &ArgMatches, nouns: &'static [Noun]) -> Option<Meant> {
     let (name, matches) = matches.subcommand()?;
     let find = |wanted: &str| {
         let mut calls = nouns.iter().flat_map(|noun| noun.calls);
@@ -36,13 +44,21 @@ pub(super) fn call_of(
     match matches.subcommand() {
         Some((verb, matches)) => {
             let call = find(&format!("{name}.{verb}"))?;
-            Some((call, arguments(call, matches)))
+            Some(meant(call, matches))
         }
         None => match find(name) {
-            Some(call) => Some((call, arguments(call, matches))),
-            None => Some((find(&format!("{name}.list"))?, Map::new())),
+            Some(call) => Some(meant(call, matches)),
+            None => {
+                let call = find(&format!("{name}.list"))?;
+                Some(Meant { call, arguments: Map::new(), yes: false })
+            }
         },
     }
+}
+
+fn meant(call: &'static Call, matches: &ArgMatches) -> Meant {
+    let yes = call.permission == Permission::Destroy && matches.get_flag(YES);
+    Meant { call, arguments: arguments(call, matches), yes }
 }
 
 fn noun_command(noun: &Noun, verbs: &[&'static Call]) -> Command {
@@ -64,6 +80,10 @@ fn call_command(call: &'static Call, name: &'static str) -> Command {
         let examples: Vec<_> =
             call.examples.iter().map(|example| format!("\n  mqttd {example}")).collect();
         command = command.after_long_help(format!("Examples:{}", examples.concat()));
+    }
+    if call.permission == Permission::Destroy {
+        let yes = Arg::new(YES).long(YES).short('y').action(ArgAction::SetTrue);
+        command = command.arg(yes.help("Do it without asking"));
     }
     command.args(call.arguments.iter().map(argument))
 }

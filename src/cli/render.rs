@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::instance::run_by;
 use super::table::{Table, printable, terminal_width};
-use crate::admin::{Client, Listener, Reloaded, Retained, Status, Subscription};
+use crate::admin::{Client, Listener, Reloaded, Retained, Session, Status, Subscription, Waiting};
 
 /// An answer as text, without the last newline.
 pub(super) fn reply(call: &str, value: &Value) -> String {
@@ -19,6 +19,12 @@ pub(super) fn reply(call: &str, value: &Value) -> String {
         "clients.kick" => {
             value["client_id"].as_str().map(|client_id| format!("kicked {}", printable(client_id)))
         }
+        "sessions.list" => read(value, all_sessions),
+        "sessions.show" => read(value, session),
+        "sessions.delete" => value["client_id"]
+            .as_str()
+            .map(|client_id| format!("deleted the session of {}", printable(client_id))),
+        "queue" => read(value, queue),
         "subscriptions.list" => read(value, subscriptions),
         "topics.list" => read(value, topics),
         "topics.show" => read(value, topic),
@@ -220,6 +226,109 @@ fn client(client: Client) -> String {
         ),
     ];
     lines(rows.iter().map(|(name, value)| (*name, value.clone())))
+}
+
+fn all_sessions(rows: Vec<Session>) -> String {
+    if rows.is_empty() {
+        return "no sessions".to_owned();
+    }
+    let titles =
+        ["client", "away since", "expires", ">subs", ">queued", ">bytes", ">inflight", ">dropped"];
+    let mut table = Table::new(&titles);
+    for session in rows {
+        table.row(vec![
+            session.client_id.clone(),
+            away_since(&session),
+            session_end(&session),
+            session.subscriptions.to_string(),
+            session.queue_messages.to_string(),
+            session.queue_bytes.to_string(),
+            session.inflight.to_string(),
+            session.messages_dropped.to_string(),
+        ]);
+    }
+    table.render(terminal_width())
+}
+
+fn session(session: Session) -> String {
+    let rows = [
+        ("client", printable(&session.client_id)),
+        ("user", session.username.as_deref().map_or_else(|| "-".to_owned(), printable)),
+        ("protocol", format!("MQTT {}", session.protocol)),
+        ("began", moment(session.created_unix_ms)),
+        ("last connected", moment(session.connected_unix_ms)),
+        ("away since", away_since(&session)),
+        ("expires", session_end(&session)),
+        ("subscriptions", session.subscriptions.to_string()),
+        ("queue", format!("{} messages, {}", session.queue_messages, bytes(session.queue_bytes))),
+        (
+            "under way",
+            format!(
+                "{} sent and not acknowledged, {} received and awaiting PUBREL",
+                session.inflight, session.awaiting_pubrel
+            ),
+        ),
+        ("will", yes_or_no(session.will)),
+        ("dropped", session.messages_dropped.to_string()),
+    ];
+    lines(rows.iter().map(|(name, value)| (*name, value.clone())))
+}
+
+fn away_since(session: &Session) -> String {
+    match session.disconnected_unix_ms {
+        Some(unix_ms) if !session.connected => moment(unix_ms),
+        _ => "(connected)".to_owned(),
+    }
+}
+
+fn session_end(session: &Session) -> String {
+    match (session.expires_unix_ms, session.expiry_interval_secs) {
+        (Some(unix_ms), _) => moment(unix_ms),
+        (None, 0) => "with the connection".to_owned(),
+        (None, u32::MAX) => "never".to_owned(),
+        (None, secs) => format!("{} after it", span(u64::from(secs))),
+    }
+}
+
+/// Letters of a payload in a table; `mqttd queue --json` has all of it.
+const PAYLOAD_LETTERS: usize = 200;
+
+fn queue(rows: Vec<Waiting>) -> String {
+    if rows.is_empty() {
+        return "nothing waits".to_owned();
+    }
+    let has_payload = |row: &Waiting| row.payload.is_some() || row.payload_base64.is_some();
+    let mut titles = vec!["stage", "topic", ">qos", "retain", ">bytes", "since", "expires"];
+    let with_payload = rows.iter().any(has_payload);
+    titles.extend(with_payload.then_some("payload"));
+    let mut table = Table::new(&titles);
+    for row in rows {
+        let payload = match (row.payload, row.payload_base64) {
+            (Some(text), _) => shortened(text),
+            (None, Some(base64)) => format!("base64:{}", shortened(base64)),
+            (None, None) => String::new(),
+        };
+        let mut cells = vec![
+            row.stage,
+            row.topic.unwrap_or_else(|| "(not kept)".to_owned()),
+            row.qos.to_string(),
+            yes_or_no(row.retain),
+            row.payload_bytes.map_or_else(String::new, |bytes| bytes.to_string()),
+            row.accepted_unix_ms.map_or_else(String::new, moment),
+            row.expires_unix_ms.map_or_else(|| "never".to_owned(), moment),
+        ];
+        cells.extend(with_payload.then_some(payload));
+        table.row(cells);
+    }
+    table.render(terminal_width())
+}
+
+fn shortened(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(PAYLOAD_LETTERS) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 fn subscriptions(rows: Vec<Subscription>) -> String {

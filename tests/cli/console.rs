@@ -50,7 +50,7 @@ fn p60_leaving_an_attached_console_stops_nothing() {
 }
 
 /// A console on a terminal of its own, made by script(1).
-struct Terminal {
+pub(crate) struct Terminal {
     child: std::process::Child,
     /// What was read and not waited for.
     shown: String,
@@ -58,7 +58,7 @@ struct Terminal {
 
 impl Terminal {
     /// Opens it and waits for the prompt; `None` where there is no script(1).
-    fn open(home: &Home) -> Option<Self> {
+    pub(crate) fn open(home: &Home) -> Option<Self> {
         let line = format!("exec '{MQTTD}' --home '{}' console", home.path().display());
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).env("HOME", home.path()).env("TERM", "xterm");
@@ -71,13 +71,13 @@ impl Terminal {
     }
 
     /// Types, and reads until `wanted` is shown.
-    fn types(&mut self, keys: &str, wanted: &str) {
+    pub(crate) fn types(&mut self, keys: &str, wanted: &str) {
         self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
         self.until(wanted);
     }
 
     /// Reads until `wanted` is shown; what comes after it stays for the next time.
-    fn until(&mut self, wanted: &str) {
+    pub(crate) fn until(&mut self, wanted: &str) {
         let stdout = self.child.stdout.as_mut().unwrap();
         loop {
             if let Some(at) = self.shown.find(wanted) {
@@ -89,6 +89,11 @@ impl Terminal {
             assert!(count > 0, "{wanted:?} never came: {:?}", self.shown);
             self.shown.push_str(&String::from_utf8_lossy(&piece[..count]));
         }
+    }
+
+    /// It has ended, and well.
+    pub(crate) fn ends(&mut self) {
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 
@@ -113,7 +118,7 @@ fn p60_a_terminal_has_tab_live_log_and_a_history_of_its_own() {
     terminal.types("nosuch\r", "unrecognized");
     terminal.until("mqttd> ");
     terminal.types("\x04", "\n");
-    assert_eq!(terminal.child.wait().unwrap().code(), Some(0));
+    terminal.ends();
     let history = double.home.path().join(".local/state/mqttd/history");
     assert_eq!(std::fs::metadata(&history).unwrap().permissions().mode() & 0o777, 0o600);
     let lines = std::fs::read_to_string(&history).unwrap();

@@ -69,7 +69,8 @@ fn p55_each_verb_prints_one_object() {
             "pub" => " -t a -m b",
             "sub" => " -t a",
             "publish" => " a b",
-            "clients show" | "clients kick" | "topics show" | "topics delete" => " x",
+            "clients show" | "clients kick" | "topics show" | "topics delete" | "sessions show"
+            | "sessions delete" | "queue" => " x",
             _ => "",
         };
         let (code, object) = home.json(&format!("{name}{arguments}"));

@@ -231,6 +231,7 @@ CALLS = {
     "pub": "-t a/b -m hello", "sub": "-t a/b -W 1", "publish": "a/b hello", "console": None, "foreground": None,
     "about": "", "stats": "",
     "clients list": "", "clients show": "nobody", "clients kick": "nobody", "subscriptions list": "",
+    "sessions list": "", "sessions show": "nobody", "sessions delete": "nobody", "queue": "nobody",
     "topics list": "", "topics show": "a/b", "topics delete": "a/b", "listeners list": "", "log level": "",
     "log tail": None,
 }

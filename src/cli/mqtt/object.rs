@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::admin::base64;
 use crate::codec::{Properties, Property, Publish};
 
 /// A message that arrived at `received_unix_ms`.
@@ -53,46 +54,14 @@ fn of_properties(properties: Properties<'_>) -> Map<String, Value> {
 fn insert_bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => object.insert(name.to_owned(), text.into()),
-        Err(_) => object.insert(format!("{name}_base64"), base64(bytes).into()),
+        Err(_) => object.insert(format!("{name}_base64"), base64::encode(bytes).into()),
     };
-}
-
-/// Base64 of RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word[1..=chunk.len()].copy_from_slice(chunk);
-        let word = u32::from_be_bytes(word);
-        for place in 0..4 {
-            let sextet = (word >> (18 - 6 * place) & 0x3f) as usize;
-            text.push(if place <= chunk.len() { char::from(ALPHABET[sextet]) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::{PropertiesBuf, QoS};
-
-    #[test]
-    fn the_examples_of_rfc_4648() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
-    }
 
     #[test]
     fn all_that_a_message_has() {

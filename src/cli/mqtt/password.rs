@@ -2,17 +2,16 @@
 //! the machine can read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::args::ConnectArgs;
 use super::refusal::interrupted;
 use crate::cli::boot::{Exit, Failure};
+use crate::cli::confirm::{first_line, line};
 use crate::cli::signals::Signals;
 
 /// The password that the options name, if any.
@@ -39,11 +38,6 @@ fn from_file(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(first_line(&content).to_vec())
 }
 
-fn first_line(content: &[u8]) -> &[u8] {
-    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 /// Asks on the terminal of the process, whatever stdin is; nothing typed is shown.
 fn asked(prompt: &str, signals: &Signals) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| {
@@ -59,31 +53,6 @@ fn asked(prompt: &str, signals: &Signals) -> Result<Vec<u8>, Failure> {
     drop(silence);
     let _ = terminal.write_all(b"\n"); // the one typed was not shown
     answer.map_err(failed)?.ok_or_else(interrupted)
-}
-
-/// A line typed; `None` after Ctrl-C or Ctrl-D.
-fn line(terminal: &mut File, signals: &Signals) -> std::io::Result<Option<Vec<u8>>> {
-    let mut typed = Vec::new();
-    loop {
-        let mut fds = vec![PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
-        fds.extend(signals.descriptor().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        let _ = poll(&mut fds, PollTimeout::NONE); // EINTR: look again
-        if fds.get(1).is_some_and(|fd| fd.any().unwrap_or(false)) {
-            return Ok(None);
-        }
-        if !fds[0].any().unwrap_or(false) {
-            continue;
-        }
-        let mut piece = [0; 256];
-        let count = terminal.read(&mut piece)?;
-        typed.extend_from_slice(&piece[..count]);
-        if typed.contains(&b'\n') {
-            return Ok(Some(first_line(&typed).to_vec()));
-        }
-        if count == 0 {
-            return Ok(None);
-        }
-    }
 }
 
 /// While it exists, the terminal shows nothing of what is typed.
@@ -106,17 +75,5 @@ impl Silence {
 impl Drop for Silence {
     fn drop(&mut self) {
         let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_line_is_the_password() {
-        assert_eq!(first_line(b"secret\r\nmore"), b"secret");
-        assert_eq!(first_line(b"secret"), b"secret");
-        assert_eq!(first_line(b""), b"");
     }
 }

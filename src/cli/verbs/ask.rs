@@ -8,27 +8,41 @@ use serde_json::{Map, Value};
 use super::Errand;
 use crate::admin::{AnswerBy, Call, Permission};
 use crate::cli::boot::{Exit, Failure};
+use crate::cli::confirm::confirm;
 use crate::cli::instance::{Alive, from_call};
+use crate::cli::nouns::Meant;
 use crate::cli::render;
 use crate::cli::report::{Report, Voice, print};
+use crate::cli::table::printable;
 
 /// Asks one call. Feeds are printed as they come, the rest is in the report.
-pub(crate) fn ask(
-    errand: &Errand<'_>,
-    call: &Call,
-    args: Map<String, Value>,
-) -> Result<Report, Failure> {
+pub(crate) fn ask(errand: &Errand<'_>, meant: Meant) -> Result<Report, Failure> {
+    let Meant { call, arguments: args, yes } = meant;
     let mut alive = errand.alive()?;
+    if call.permission == Permission::Destroy && !yes && !errand.voice.json {
+        confirm(&question(call, &args))?;
+    }
     if let AnswerBy::Lines(_) = call.answer {
         return follow(errand.voice, &mut alive, call, args);
     }
     let result = alive.call(call.name, args)?;
-    let changed = result["changed"].as_bool().unwrap_or(call.permission == Permission::Operate);
+    let changed = result["changed"].as_bool().unwrap_or(call.permission != Permission::Read);
     Ok(Report {
         changed,
         result: Some(result.clone()),
         ..Report::of(alive.seen(), render::reply(call.name, &result))
     })
+}
+
+/// What a person is asked before something is gone.
+fn question(call: &Call, args: &Map<String, Value>) -> String {
+    let words = call.name.replace('.', " ");
+    let given: String = args
+        .values()
+        .filter_map(Value::as_str)
+        .map(|text| format!(" {}", printable(text)))
+        .collect();
+    format!("{words}{given}: this cannot be undone. Go on?")
 }
 
 /// Prints a feed until it ends or nobody reads.
