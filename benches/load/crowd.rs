@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Play};
+use crate::fleet::{Clients, Fleet};
 use crate::process::{self, Broker, since};
-use crate::wire::{self, Packet};
 
 /// Connections opened and closed together in a storm.
 const WAVE: usize = 200;
@@ -16,7 +15,8 @@ const WAVE: usize = 200;
 pub(crate) fn idle(address: SocketAddr, n: usize, broker: &Broker) -> io::Result<Value> {
     let (memory, cpu, started) = (broker.memory(), broker.cpu_secs(), process::now());
     let mut fleet = Fleet::new()?;
-    fleet.open(address, ("load-idle-", n), |number| Some((format!("idle/{number}"), 1)))?;
+    let clients = Clients::clean("load-idle-", n);
+    fleet.open(address, clients, |number| Some((format!("idle/{number}"), 1)))?;
     let secs = since(started).as_secs_f64();
     let grown_kib = broker.memory().resident.saturating_sub(memory.resident);
     let cpu = broker.cpu_secs() - cpu;
@@ -38,13 +38,9 @@ pub(crate) fn connstorm(address: SocketAddr, n: usize, broker: &Broker) -> io::R
     while done < n {
         let wave = WAVE.min(n - done);
         let mut fleet = Fleet::new()?;
-        fleet.open(address, ("load-storm-", wave), |_| None)?;
-        for at in 0..wave {
-            wire::disconnect(fleet.out(at));
-        }
-        fleet.flush();
-        await_the_end(&mut fleet, wave)?;
-        fleet.clear();
+        fleet.open(address, Clients::clean("load-storm-", wave), |_| None)?;
+        // A server closes the connection after DISCONNECT [MQTT-3.14.4-3].
+        fleet.leave(0..wave)?;
         done += wave;
     }
     let secs = since(started).as_secs_f64();
@@ -57,23 +53,4 @@ pub(crate) fn connstorm(address: SocketAddr, n: usize, broker: &Broker) -> io::R
         "connects_per_sec": n as f64 / secs,
         "resident_kib": broker.memory().resident,
     }))
-}
-
-/// A server closes the connection after DISCONNECT [MQTT-3.14.4-3].
-fn await_the_end(fleet: &mut Fleet, wave: usize) -> io::Result<()> {
-    let started = process::now();
-    while fleet.lost < wave as u64 {
-        fleet.turn(Some(std::time::Duration::from_millis(100)), &mut Silence)?;
-        if since(started) > crate::fleet::PATIENCE {
-            return Err(io::Error::other("the broker does not close after DISCONNECT"));
-        }
-    }
-    Ok(())
-}
-
-/// Expects nothing.
-pub(crate) struct Silence;
-
-impl Play for Silence {
-    fn packet(&mut self, _: usize, _: &Packet<'_>, _: &mut Vec<u8>) {}
 }

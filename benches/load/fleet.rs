@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,26 @@ use nix::sys::time::TimeSpec;
 
 use crate::process;
 use crate::wire::{self, Packet};
+
+/// Who connects: the client identifiers are `prefix` and a number.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients<'a> {
+    prefix: &'a str,
+    numbers: Range<usize>,
+    clean_session: bool,
+}
+
+impl<'a> Clients<'a> {
+    /// Clients whose sessions end with their connections.
+    pub(crate) const fn clean(prefix: &'a str, count: usize) -> Self {
+        Self { prefix, numbers: 0..count, clean_session: true }
+    }
+
+    /// Clients whose sessions are kept.
+    pub(crate) const fn kept(prefix: &'a str, numbers: Range<usize>) -> Self {
+        Self { prefix, numbers, clean_session: false }
+    }
+}
 
 /// Connections opened before the broker must have answered.
 const OPENING_MAX: usize = 200;
@@ -66,29 +87,72 @@ impl Fleet {
         self.links.len()
     }
 
-    /// Opens `count` connections named `prefix` + number, each with the subscription that `filter`
-    /// gives it, and waits until all are answered.
+    /// Opens a connection for each client, each with the subscription that `filter` gives it, and
+    /// waits until all are answered.
     pub(crate) fn open(
         &mut self,
         address: SocketAddr,
-        (prefix, count): (&str, usize),
+        clients: Clients<'_>,
         filter: impl Fn(usize) -> Option<(String, u8)>,
     ) -> io::Result<()> {
-        let mut greeting = Greeting::default();
-        let mut expected = Greeting::default();
-        for number in 0..count {
+        self.greet(address, clients, filter, &mut Greeting::default())
+    }
+
+    /// Opens a connection for each client whose session waits: what comes meanwhile is `play`'s. How
+    /// many sessions were there.
+    pub(crate) fn resume(
+        &mut self,
+        address: SocketAddr,
+        clients: Clients<'_>,
+        play: &mut dyn Play,
+    ) -> io::Result<usize> {
+        let mut greeting = Greeting { amid: Some(play), ..Greeting::default() };
+        self.greet(address, clients, |_| None, &mut greeting)?;
+        Ok(greeting.present)
+    }
+
+    fn greet(
+        &mut self,
+        address: SocketAddr,
+        clients: Clients<'_>,
+        filter: impl Fn(usize) -> Option<(String, u8)>,
+        greeting: &mut Greeting<'_>,
+    ) -> io::Result<()> {
+        let (mut connacks, mut subacks) = (0, 0);
+        let Clients { prefix, numbers, clean_session } = clients;
+        let end = numbers.end;
+        for number in numbers {
             let at = self.dial(address)?;
             let out = self.out(at);
-            wire::connect(out, &format!("{prefix}{number}"));
-            expected.connacks += 1;
+            wire::connect(out, &format!("{prefix}{number}"), clean_session);
+            connacks += 1;
             if let Some((filter, qos)) = filter(number) {
                 wire::subscribe(out, &filter, qos);
-                expected.subacks += 1;
+                subacks += 1;
             }
-            if number % OPENING_MAX == OPENING_MAX - 1 || number + 1 == count {
-                self.await_greetings(&mut greeting, &expected)?;
+            if number % OPENING_MAX == OPENING_MAX - 1 || number + 1 == end {
+                self.await_greetings(greeting, (connacks, subacks))?;
             }
         }
+        Ok(())
+    }
+
+    /// Sends DISCONNECT on these connections and waits until the broker has closed them.
+    pub(crate) fn leave(&mut self, links: Range<usize>) -> io::Result<()> {
+        let before = self.lost;
+        for at in links.clone() {
+            wire::disconnect(self.out(at));
+        }
+        self.flush();
+        let started = process::now();
+        while self.lost < before + links.len() as u64 {
+            self.turn(Some(Duration::from_millis(100)), &mut Silence)?;
+            self.flush();
+            if process::since(started) > PATIENCE {
+                return Err(io::Error::other("the broker does not close after DISCONNECT"));
+            }
+        }
+        self.lost = before;
         Ok(())
     }
 
@@ -112,9 +176,13 @@ impl Fleet {
         Ok(at)
     }
 
-    fn await_greetings(&mut self, greeting: &mut Greeting, all: &Greeting) -> io::Result<()> {
+    fn await_greetings(
+        &mut self,
+        greeting: &mut Greeting<'_>,
+        (connacks_due, subacks_due): (usize, usize),
+    ) -> io::Result<()> {
         let started = process::now();
-        while greeting.connacks < all.connacks || greeting.subacks < all.subacks {
+        while greeting.connacks < connacks_due || greeting.subacks < subacks_due {
             self.flush();
             self.turn(Some(Duration::from_millis(100)), greeting)?;
             if greeting.refused > 0 {
@@ -123,8 +191,9 @@ impl Fleet {
             if self.lost > 0 || process::since(started) > PATIENCE {
                 let Greeting { connacks, subacks, .. } = greeting;
                 let what = format!(
-                    "{connacks} of {} CONNACK, {subacks} of {} SUBACK came; {} closed",
-                    all.connacks, all.subacks, self.lost
+                    "{connacks} of {connacks_due} CONNACK, {subacks} of {subacks_due} SUBACK came; \
+                     {} closed",
+                    self.lost
                 );
                 return Err(io::Error::other(what));
             }
@@ -145,12 +214,6 @@ impl Fleet {
     /// Never reads this connection again.
     pub(crate) fn deafen(&mut self, at: usize) -> io::Result<()> {
         self.poll.registry().deregister(&mut self.links[at].stream)
-    }
-
-    /// Closes all connections.
-    pub(crate) fn clear(&mut self) {
-        self.links.clear();
-        self.dirty.clear();
     }
 
     /// Waits until something can be read, or for `timeout`, to the microsecond.
@@ -274,28 +337,43 @@ impl Fleet {
 
 /// Counts the answers to CONNECT and SUBSCRIBE.
 #[derive(Default)]
-struct Greeting {
+struct Greeting<'a> {
     connacks: usize,
+    present: usize,
     subacks: usize,
     refused: usize,
+    /// Gets whatever else comes.
+    amid: Option<&'a mut dyn Play>,
 }
 
-impl Play for Greeting {
-    fn packet(&mut self, _: usize, packet: &Packet<'_>, _: &mut Vec<u8>) {
+impl Play for Greeting<'_> {
+    fn packet(&mut self, link: usize, packet: &Packet<'_>, out: &mut Vec<u8>) {
         match packet {
-            Packet::Connack { code: 0 } => self.connacks += 1,
+            Packet::Connack { code: 0, session_present } => {
+                self.connacks += 1;
+                self.present += usize::from(*session_present);
+            }
             Packet::Suback { code: 0..=2 } => self.subacks += 1,
-            Packet::Connack { .. }
-            | Packet::Suback { .. }
-            | Packet::Publish { .. }
+            Packet::Connack { .. } | Packet::Suback { .. } => self.refused += 1,
+            Packet::Publish { .. }
             | Packet::Puback(_)
             | Packet::Pubrec(_)
             | Packet::Pubrel(_)
             | Packet::Pubcomp(_)
             | Packet::Pingresp
-            | Packet::Other(_) => self.refused += 1,
+            | Packet::Other(_) => match &mut self.amid {
+                Some(play) => play.packet(link, packet, out),
+                None => self.refused += 1,
+            },
         }
     }
+}
+
+/// Expects nothing.
+pub(crate) struct Silence;
+
+impl Play for Silence {
+    fn packet(&mut self, _: usize, _: &Packet<'_>, _: &mut Vec<u8>) {}
 }
 
 /// Time until `deadline`, and at most `longest`.

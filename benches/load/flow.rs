@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::check::{Faults, Ledger, STAMP_BYTES, Stamp};
-use crate::fleet::{Fleet, PATIENCE, Play, until};
+use crate::fleet::{Clients, Fleet, PATIENCE, Play, until};
 use crate::process::{self, Broker, nanos, since};
 use crate::wire::{self, Packet};
 
@@ -231,8 +231,8 @@ impl Play for Course {
 pub(crate) fn play(address: SocketAddr, flow: &Flow, broker: &Broker) -> io::Result<Value> {
     let shape = flow.shape;
     let mut fleet = Fleet::new()?;
-    fleet.open(address, ("load-pub-", shape.publishers), |_| None)?;
-    fleet.open(address, ("load-sub-", shape.subscribers), |subscriber| {
+    fleet.open(address, Clients::clean("load-pub-", shape.publishers), |_| None)?;
+    fleet.open(address, Clients::clean("load-sub-", shape.subscribers), |subscriber| {
         Some((shape.filter(subscriber), flow.qos))
     })?;
     let (broker_cpu, own_cpu) = (broker.cpu_secs(), process::own_cpu_secs());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::check::{Faults, Ledger, STAMP_BYTES, Stamp};
-use crate::fleet::{Fleet, Play};
+use crate::fleet::{Clients, Fleet, Play};
 use crate::flow::quantiles;
 use crate::process::{self, Broker, nanos, since};
 use crate::wire::{self, Packet};
@@ -95,9 +95,10 @@ pub(crate) fn play(address: SocketAddr, asked: &Hostile, broker: &Broker) -> io:
     };
     let publishers = usize::try_from(asked.publishers).unwrap_or(0);
     let idle = usize::try_from(asked.idle).unwrap_or(0);
-    fleet.open(address, ("load-observer-", FIRST_PUBLISHER), filter)?;
-    fleet.open(address, ("load-pub-", publishers), |_| None)?;
-    fleet.open(address, ("load-idle-", idle), |number| Some((format!("idle/{number}"), 1)))?;
+    fleet.open(address, Clients::clean("load-observer-", FIRST_PUBLISHER), filter)?;
+    fleet.open(address, Clients::clean("load-pub-", publishers), |_| None)?;
+    let idlers = Clients::clean("load-idle-", idle);
+    fleet.open(address, idlers, |number| Some((format!("idle/{number}"), 1)))?;
     fleet.deafen(DEAF)?;
     let mut watch = Watch::new();
     let mut flood = Flood {

@@ -11,10 +11,13 @@
 
 mod check;
 mod crowd;
+mod durable;
 mod fleet;
 mod flow;
 mod hostile;
 mod process;
+mod queue;
+mod retained;
 mod wire;
 
 use std::process::ExitCode;
@@ -29,6 +32,15 @@ usage: load pairs     ADDRESS N QOS PAYLOAD   N publishers, each to a subscriber
        load connstorm ADDRESS N               N times: connect, be accepted, disconnect
        load hostile   ADDRESS                 --idle connections, --publishers, one subscriber that
                                               never reads, and a pair that measures its latency
+       load durable   ADDRESS N PAYLOAD       N publishers with one QoS 1 message in flight each, one
+                                              subscriber whose session is kept (--away 1: it is away,
+                                              and comes back)
+       load fill      ADDRESS N M PAYLOAD     N sessions that are away, M messages for each (--all 1:
+                                              each message is for all; --opened 1: the sessions
+                                              are there already)
+       load drain     ADDRESS N M             they come back and take them (--all 1)
+       load retain    ADDRESS N PAYLOAD       N retained messages
+       load retained  ADDRESS N               a subscriber takes them
 options: --pid PID       the broker's process: its CPU and memory are reported
          --secs S        how long (default 3)
          --window W      messages under way per publisher (default by N and payload)
@@ -124,6 +136,20 @@ fn play(asked: &Asked) -> Result<Value, String> {
         }
         "idle" => crowd::idle(address, asked.number(2, "N")?, &broker),
         "connstorm" => crowd::connstorm(address, asked.number(2, "N")?, &broker),
+        "durable" => {
+            let publishers = asked.number(2, "N")?.max(1);
+            let payload = asked.number(3, "PAYLOAD")?.max(check::STAMP_BYTES);
+            let away = asked.option("away").is_some_and(|away| away > 0);
+            let durable = durable::Durable { publishers, payload, secs, away };
+            durable::play(address, &durable, &broker)
+        }
+        "fill" => queue::fill(address, &queue(asked, asked.number(4, "PAYLOAD")?)?, &broker),
+        "drain" => queue::drain(address, &queue(asked, 0)?, &broker),
+        "retain" => {
+            let payload = asked.number(3, "PAYLOAD")?.max(check::STAMP_BYTES);
+            retained::retain(address, (asked.number(2, "N")?, payload), &broker)
+        }
+        "retained" => retained::retained(address, asked.number(2, "N")?, &broker),
         "hostile" => {
             let hostile = hostile::Hostile {
                 idle: asked.option("idle").unwrap_or(10_000),
@@ -139,4 +165,15 @@ fn play(asked: &Asked) -> Result<Value, String> {
         other => return Err(format!("{other}: no such scenario")),
     };
     report.map_err(|error| format!("{scenario}: {error}"))
+}
+
+fn queue(asked: &Asked, payload: usize) -> Result<queue::Queue, String> {
+    let messages = asked.number(3, "M")?;
+    Ok(queue::Queue {
+        sessions: asked.number(2, "N")?.max(1),
+        messages: u32::try_from(messages).map_err(|_| format!("M: {messages} is too many"))?,
+        payload: payload.max(check::STAMP_BYTES),
+        shared: asked.option("all").is_some_and(|all| all > 0),
+        opened: asked.option("opened").is_some_and(|opened| opened > 0),
+    })
 }

@@ -1,6 +1,7 @@
 //! Clock, limits of this process, and what `/proc` says of the broker's.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -31,6 +32,12 @@ pub(crate) fn prepare() {
     }
 }
 
+/// Seconds since 1970, as other programs print them.
+#[expect(clippy::disallowed_methods, reason = "a program of its own, without the server's clock")]
+pub(crate) fn unix_secs() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// The broker's process, when it was named.
 pub(crate) struct Broker {
     pid: Option<u64>,
@@ -40,7 +47,35 @@ pub(crate) struct Broker {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) resident: u64,
+    /// Without what is mapped of files.
+    pub(crate) anonymous: u64,
     pub(crate) peak: u64,
+}
+
+/// What a broker has used so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spent {
+    /// User and system time.
+    pub(crate) cpu_secs: f64,
+    /// Bytes sent towards the disk.
+    pub(crate) written_bytes: u64,
+    /// Time on a processor, by name of thread.
+    pub(crate) threads_cpu_ns: BTreeMap<String, u64>,
+}
+
+impl Spent {
+    /// What was used since `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let threads = self.threads_cpu_ns.iter().map(|(name, ns)| {
+            let before = before.threads_cpu_ns.get(name).copied().unwrap_or(0);
+            (name.clone(), ns.saturating_sub(before))
+        });
+        Self {
+            cpu_secs: self.cpu_secs - before.cpu_secs,
+            written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
+            threads_cpu_ns: threads.collect(),
+        }
+    }
 }
 
 impl Broker {
@@ -63,7 +98,41 @@ impl Broker {
             let number = line.and_then(|line| line.split_whitespace().nth(1));
             number.and_then(|number| number.parse().ok()).unwrap_or(0)
         };
-        Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
+        Memory { resident: field("VmRSS:"), anonymous: field("RssAnon:"), peak: field("VmHWM:") }
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        Spent {
+            cpu_secs: self.cpu_secs(),
+            written_bytes: self.written_bytes(),
+            threads_cpu_ns: self.threads_cpu_ns(),
+        }
+    }
+
+    /// Bytes it has sent towards the disk so far: `write_bytes` of `/proc/PID/io` (proc_pid_io(5)),
+    /// pages it made dirty.
+    fn written_bytes(&self) -> u64 {
+        let Some(pid) = self.pid else {
+            return 0;
+        };
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+        let bytes = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    }
+
+    /// Time on a processor so far, nanoseconds, by name of thread.
+    fn threads_cpu_ns(&self) -> BTreeMap<String, u64> {
+        let mut threads = BTreeMap::new();
+        let tasks = self.pid.and_then(|pid| std::fs::read_dir(format!("/proc/{pid}/task")).ok());
+        for task in tasks.into_iter().flatten().flatten() {
+            let read = |file: &str| std::fs::read_to_string(task.path().join(file));
+            let (Ok(name), Ok(spent)) = (read("comm"), read("schedstat")) else {
+                continue;
+            };
+            let spent = spent.split_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+            *threads.entry(name.trim_end().to_owned()).or_default() += spent.unwrap_or(0);
+        }
+        threads
     }
 }
 

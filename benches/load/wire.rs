@@ -8,6 +8,7 @@
 pub(crate) enum Packet<'a> {
     Connack {
         code: u8,
+        session_present: bool,
     },
     Suback {
         code: u8,
@@ -46,7 +47,7 @@ pub(crate) fn cut(bytes: &[u8]) -> Option<(usize, Packet<'_>)> {
 fn read(first: u8, body: &[u8]) -> Option<Packet<'_>> {
     let number = |at: usize| Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
     Some(match first >> 4 {
-        2 => Packet::Connack { code: *body.get(1)? },
+        2 => Packet::Connack { code: *body.get(1)?, session_present: body.first()? & 1 == 1 },
         3 => {
             let qos = (first >> 1) & 3;
             let topic_end = 2 + usize::from(number(0)?);
@@ -79,11 +80,11 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// CONNECT with a clean session and no keep alive.
-pub(crate) fn connect(out: &mut Vec<u8>, client_id: &str) {
+/// CONNECT without keep alive.
+pub(crate) fn connect(out: &mut Vec<u8>, client_id: &str, clean_session: bool) {
     head(out, 0x10, 10 + 2 + client_id.len());
     text(out, "MQTT");
-    out.extend_from_slice(&[4, 0b10, 0, 0]);
+    out.extend_from_slice(&[4, u8::from(clean_session) << 1, 0, 0]);
     text(out, client_id);
 }
 
@@ -102,8 +103,27 @@ pub(crate) fn publish(
     stamp: &[u8],
     fill: usize,
 ) {
+    publish_with(out, topic, (qos, id, false), stamp, fill);
+}
+
+/// PUBLISH of QoS 1 that is retained.
+pub(crate) fn retain(out: &mut Vec<u8>, topic: &str, id: u16, stamp: &[u8], fill: usize) {
+    publish_with(out, topic, (1, id, true), stamp, fill);
+}
+
+fn publish_with(
+    out: &mut Vec<u8>,
+    topic: &str,
+    (qos, id, retain): (u8, u16, bool),
+    stamp: &[u8],
+    fill: usize,
+) {
     let id_bytes = if qos == 0 { 0 } else { 2 };
-    head(out, 0x30 | (qos << 1), 2 + topic.len() + id_bytes + stamp.len() + fill);
+    head(
+        out,
+        0x30 | (qos << 1) | u8::from(retain),
+        2 + topic.len() + id_bytes + stamp.len() + fill,
+    );
     text(out, topic);
     if qos > 0 {
         out.extend_from_slice(&id.to_be_bytes());
