@@ -9,7 +9,9 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqttd::broker::{Admission, Commons, ConnectionId, Limits, Now, Shard, SharedChoice};
+use mqttd::broker::{
+    Admission, Commons, ConnectionId, Durability, Limits, Now, Shard, SharedChoice,
+};
 use mqttd::codec::{Frame, Packet, Properties, Publish, QoS, Subscribe, SubscriptionOptions};
 use mqttd::codec::{SubscriptionRequest, Version, decode, encode};
 
@@ -159,5 +161,6 @@ fn limits() -> Limits {
         sessions_max: 1000,
         memory_bytes_max: 1 << 30,
         shared_choice: SharedChoice::LeastBacklog,
+        durability: Durability::default(),
     }
 }

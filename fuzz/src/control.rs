@@ -122,6 +122,7 @@ impl Stage {
             directions: Directions::default(),
             draining: false,
             sys_interval_secs: 0,
+            sync_delay_ms_max: 0,
             connections_max: 10,
             connect_timeout_secs: 10,
             connecting_max: 10,

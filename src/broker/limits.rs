@@ -1,8 +1,8 @@
 //! Every bound of a broker, and the choice it leaves to its operator. Each has a key in `[limits]`,
-//! `[session]` or `[broker]` of the configuration; the defaults and their reasons stand in
+//! `[session]`, `[broker]` or `[store]` of the configuration; the defaults and their reasons stand in
 //! `daemon/config`.
 
-use super::SharedChoice;
+use super::{Durability, SharedChoice};
 
 /// Bounds of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,4 +42,6 @@ pub struct Limits {
     pub memory_bytes_max: u64,
     /// How a member of a Shared Subscription is chosen.
     pub shared_choice: SharedChoice,
+    /// How long messages last once they are acknowledged.
+    pub durability: Durability,
 }

@@ -11,6 +11,7 @@ use super::holder::port_holder;
 use super::owner;
 use crate::cli::{Exit, Failure};
 use crate::control::Place;
+use crate::store::StoreError;
 
 /// The system refused something that has to do with a file or directory.
 pub(super) fn with_file(what: &str, path: &Path, error: &io::Error) -> Failure {
@@ -73,6 +74,30 @@ pub(super) fn listen(address: SocketAddr, error: &io::Error, place: &Place) -> F
             .hint(format!("use sudo or {change}"));
     }
     failed("cannot_listen", format!("{cannot}: {error}")).hint(change)
+}
+
+/// The store could not be opened or read.
+pub(super) fn store(error: &StoreError) -> Failure {
+    let failed = |code| Failure::new(Exit::Failed, code, error.to_string());
+    match error {
+        StoreError::Full { .. } => {
+            failed("store_full").hint("make space on that disk, then start again")
+        }
+        StoreError::Failed { .. } => failed("store_failed")
+            .hint("look at the disk (dmesg); `mqttd store repair` saves what can be read"),
+        StoreError::Damaged { .. } => failed("store_damaged").hint(
+            "`mqttd store repair` saves what can be read and says what is lost; \
+             `mqttd restore FILE` takes a backup",
+        ),
+        StoreError::InUse { .. } => failed("store_in_use").hint("stop the process that uses it"),
+        StoreError::Newer { .. } => {
+            failed("store_newer").hint("install the version of mqttd that wrote it, or a later one")
+        }
+        StoreError::Foreign { .. } => {
+            failed("store_foreign").hint("move that file away; mqttd makes a new one")
+        }
+        StoreError::Exists { .. } => failed("store_failed"),
+    }
 }
 
 /// How to stop the process that holds a port: its unit, if systemd started it.

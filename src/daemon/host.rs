@@ -161,5 +161,6 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
         directions: config.directions.clone(),
         draining: config.draining,
         sys_interval_secs: config.sys_interval_secs,
+        sync_delay_ms_max: 0,
     }
 }

@@ -185,6 +185,7 @@ fn start_server(
         StartError::Listen { address, source } => failure::listen(address, &source, place),
         StartError::Threads(source) => failure::system("start the threads of the server", &source),
         StartError::Chance(source) => failure::system("open /dev/urandom", &source),
+        StartError::Store(error) => failure::store(&error),
     })
 }
 

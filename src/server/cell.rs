@@ -31,7 +31,7 @@ pub(super) struct Cell {
 impl Cell {
     /// The cell of shard `number`, whose thread will wait with `poll`.
     pub(super) fn new(number: u16, commons: Arc<Commons>, poll: &Poll) -> io::Result<Self> {
-        let hall = Hall::new(Shard::new(number, commons), poll.registry().try_clone()?);
+        let hall = Hall::new(number, Shard::new(number, commons), poll.registry().try_clone()?);
         Ok(Self {
             line: Mutex::new(()),
             hall: Mutex::new(hall),
@@ -69,7 +69,7 @@ impl Cell {
 
     /// Puts a new connection into the mailbox.
     pub(super) fn post(&self, arrival: Arrival) {
-        self.mailbox.post_arrival(Box::new(arrival));
+        self.mailbox.post(Mail::Arrival(Box::new(arrival)));
     }
 
     /// Wakes the thread.

@@ -28,6 +28,10 @@ pub(super) struct Socket {
     pub(super) blocked: bool,
     /// The client does not read its answers: nothing is read until it does.
     pub(super) choked: bool,
+    /// What it sent last left something to be kept.
+    keeps: bool,
+    /// The journal has more than it should: nothing is read until it has less.
+    pub(super) paused: bool,
     /// `partial` holds whole packets that the shard has not looked at.
     held: bool,
     /// Nothing can be sent any more: what has come is read to its end.
@@ -46,6 +50,8 @@ impl Socket {
             ending: false,
             blocked: false,
             choked: false,
+            keeps: false,
+            paused: false,
             broken: false,
         }
     }
@@ -67,6 +73,10 @@ impl Hall {
         let Some(socket) = self.sockets.at(slot) else { return 0 };
         socket.queued = false;
         if socket.choked {
+            return 0;
+        }
+        if socket.keeps && shared.is_crowded() {
+            self.pause(slot);
             return 0;
         }
         if socket.held {
@@ -110,7 +120,9 @@ impl Hall {
         let id = ConnectionId { slot, serial: socket.serial };
         let before = socket.partial.len();
         let shard = &mut self.shard;
+        let ticket = shard.trays().records.ticket();
         socket.partial.take_in(buffer, count, |bytes| shard.receive(id, bytes, now));
+        socket.keeps = shard.trays().records.ticket() != ticket;
         self.after_receive(slot, before, shared, now);
     }
 
@@ -121,7 +133,9 @@ impl Hall {
         let before = socket.partial.len();
         socket.held = false;
         let shard = &mut self.shard;
+        let ticket = shard.trays().records.ticket();
         let used = socket.partial.offer(|bytes| shard.receive(id, bytes, now));
+        socket.keeps = shard.trays().records.ticket() != ticket;
         self.after_receive(slot, before, shared, now);
         used
     }

@@ -2,8 +2,8 @@
 //!
 //! Whoever holds it, the shard's own thread or a visitor, does so in this order: time, mail,
 //! [`Hall::read`] (the own thread only), and last [`Hall::settle`], which empties the out-trays:
-//! read all, step all, flush all. Letters are posted here, while the shard is held; that other
-//! shards are stepped, lines are logged and farewells are waited for happens after letting go.
+//! read all, step all, flush all. Records go to the journal and letters are posted here, while the
+//! shard is held; that other shards are stepped, lines are logged and farewells are waited for happens after letting go.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,6 +36,7 @@ const REFILLS_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Hall {
+    number: u16,
     pub(super) shard: Shard,
     pub(super) sockets: Sockets,
     registry: Registry,
@@ -46,6 +47,8 @@ pub(super) struct Hall {
     pub(super) bytes_sent: u64,
     /// Connections that are not read because they do not read.
     pub(super) choked: u64,
+    /// Slots of sockets that are not read because the journal has more than it should.
+    paused: Vec<u32>,
     /// Why no more connections are let in, when it is so.
     closed: Option<Refusal>,
     /// Kept for their buffers.
@@ -80,8 +83,9 @@ impl Sockets {
 }
 
 impl Hall {
-    pub(super) fn new(shard: Shard, registry: Registry) -> Self {
+    pub(super) fn new(number: u16, shard: Shard, registry: Registry) -> Self {
         Self {
+            number,
             shard,
             sockets: Sockets::default(),
             registry,
@@ -89,6 +93,7 @@ impl Hall {
             alarm_ms: None,
             bytes_sent: 0,
             choked: 0,
+            paused: Vec::new(),
             closed: None,
             mail: Vec::new(),
             dirty: Vec::new(),
@@ -98,6 +103,9 @@ impl Hall {
 
     /// Time and mail: what comes first, whoever holds the shard.
     pub(super) fn begin(&mut self, cell: &Cell, shared: &Shared, now: Now) {
+        if !self.paused.is_empty() {
+            self.look_after_paused(shared, now);
+        }
         if self.alarm_ms.is_some_and(|alarm_ms| alarm_ms <= now.ticks_ms) {
             self.shard.tick(now);
             self.alarm_ms = self.shard.deadline();
@@ -109,6 +117,8 @@ impl Hall {
                 cell.mailbox.give_back(letter, weight);
             }
             Mail::Arrival(arrival) => hall.admit(*arrival, shared, now),
+            Mail::Durable(ticket) => hall.shard.durable(ticket, now),
+            Mail::Loaded(loaded) => hall.shard.loaded(loaded, now),
         });
     }
 
@@ -166,6 +176,9 @@ impl Hall {
         }
         self.end_closing(shared);
         let trays = self.shard.trays();
+        if let Some(journal) = &shared.journal {
+            journal.take_in(self.number, trays);
+        }
         for (number, letter) in trays.letters.iter_mut().enumerate() {
             if !letter.is_empty() {
                 shared.cells[number].mailbox.post_letter(letter);
@@ -227,6 +240,41 @@ impl Hall {
             socket.queued = true;
             self.ready.push_back(slot);
         }
+    }
+
+    /// Does not read a socket, which is in nobody's list, until there is room in the journal.
+    pub(super) fn pause(&mut self, slot: u32) {
+        if let Some(socket) = self.sockets.at(slot) {
+            socket.queued = true;
+            socket.paused = true;
+            self.paused.push(slot);
+        }
+    }
+
+    pub(super) fn paused(&self) -> u64 {
+        self.paused.len() as u64
+    }
+
+    /// Reads them again when there is room. Until then they are alive, whatever their Keep Alive
+    /// says: nobody listens to them.
+    fn look_after_paused(&mut self, shared: &Shared, now: Now) {
+        let is_over = !shared.is_crowded();
+        let mut paused = std::mem::take(&mut self.paused);
+        paused.retain(|&slot| {
+            let Some(socket) = self.sockets.at(slot).filter(|socket| socket.paused) else {
+                return false; // It is gone, and another may be in its place.
+            };
+            let id = ConnectionId { slot, serial: socket.serial };
+            if is_over {
+                socket.paused = false;
+                socket.queued = false;
+                self.enqueue(slot);
+            } else {
+                self.shard.receive(id, &[], now);
+            }
+            !is_over
+        });
+        self.paused = paused;
     }
 
     /// The peer is gone.

@@ -1,4 +1,5 @@
-//! What waits for a shard while somebody else holds it: letters of other shards, new connections.
+//! What waits for a shard while somebody else holds it: letters of other shards, new connections,
+//! reports of the journal.
 //!
 //! First in, first out. A letter is posted while the shard it comes from is still held, so that
 //! letters of one shard never overtake each other. The lock here is a leaf: nothing else is taken
@@ -7,7 +8,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arrival::Arrival;
-use crate::broker::Letter;
+use crate::broker::{Letter, Loaded};
 
 /// Empty letters kept for their buffers, a mailbox.
 const SPARE_MAX: usize = 8;
@@ -21,6 +22,10 @@ pub(super) enum Mail {
     Letter(Letter),
     /// From the lobby.
     Arrival(Box<Arrival>),
+    /// From the journal: all records up to this ticket are kept.
+    Durable(u64),
+    /// From the journal: messages that were asked for.
+    Loaded(Loaded),
 }
 
 /// A shard's mailbox.
@@ -47,9 +52,9 @@ impl Mailbox {
         content.weight += weight;
     }
 
-    /// Posts a new connection.
-    pub(super) fn post_arrival(&self, arrival: Box<Arrival>) {
-        self.content().mail.push(Mail::Arrival(arrival));
+    /// Posts something that is no letter.
+    pub(super) fn post(&self, mail: Mail) {
+        self.content().mail.push(mail);
     }
 
     /// Whether nothing waits.

@@ -9,6 +9,8 @@
 //!                                    lock   trays     sockets
 //!                                           │
 //! errands: other shards' mail, events ◄─────┘   linger: farewells
+//!
+//! journal (a thread): records of the shards ──► store, then reports to their mailboxes
 //! ```
 //!
 //! What it does not do: decide anything about MQTT beyond the first packet (the shards do), read
@@ -26,11 +28,13 @@ mod gate;
 mod greeting;
 mod hall;
 mod incoming;
+mod journal;
 mod linger;
 mod lobby;
 mod mailbox;
 mod options;
 mod partial;
+mod recover;
 mod shard;
 mod shared;
 mod start;
@@ -42,17 +46,21 @@ mod throttle;
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use anonymous::Anonymous;
 pub use gate::ListenerView;
 pub use incoming::{Incoming, ReadBuffer};
-pub use options::{Options, StartError};
+pub use journal::StoreView;
+pub use options::{Keeping, Options, StartError};
 
 use crate::broker::{Commons, Now, Shard, Stats};
+pub use crate::store::StoreError;
 use clock::Clock;
 use errands::Errands;
+use journal::Journal;
 use shared::{Live, Shared};
 use start::Threads;
 
@@ -69,12 +77,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server; returns when every listener accepts.
+    /// Starts a server that keeps nothing; returns when every listener accepts.
     ///
     /// # Errors
     /// What could not be had. Nothing is left running then.
     pub fn start(options: Options, inherited: Inherited) -> Result<Self, StartError> {
-        start::start(&options, inherited)
+        start::start(&options, inherited, None)
+    }
+
+    /// The same with a store: what it kept is back before the first listener accepts, and what is
+    /// acknowledged from then on is kept.
+    ///
+    /// # Errors
+    /// What could not be had, or read. Nothing is left running then.
+    pub fn start_keeping(
+        options: Options,
+        inherited: Inherited,
+        keeping: Keeping<'_>,
+    ) -> Result<Self, StartError> {
+        start::start(&options, inherited, Some(keeping))
     }
 
     /// How many shards there are.
@@ -129,13 +150,17 @@ impl Server {
     }
 
     /// Puts in force what can change while the server runs: `limits`, `anonymous`,
-    /// `connections_max`, `connect_timeout_secs`, `directions`, `draining` and `sys_interval_secs`.
+    /// `connections_max`, `connect_timeout_secs`, `directions`, `draining`, `sys_interval_secs` and
+    /// `sync_delay_ms_max`.
     /// The rest of `options` needs a restart. Connections that are up stay, unless the server
     /// drains.
     pub fn reconfigure(&self, options: &Options) {
         self.shared.commons.set_limits(options.limits.clone());
         self.shared.commons.set_directions(options.directions.clone());
         self.shared.partial.set_limits(&options.limits);
+        if let Some(journal) = &self.shared.journal {
+            journal.set_sync_delay_ms_max(options.sync_delay_ms_max);
+        }
         let drained = self.shared.live().draining;
         self.shared.set_live(Live::of(options));
         if options.draining || drained {
@@ -147,7 +172,8 @@ impl Server {
     }
 
     /// Whether every shard's thread has turned since the last call; wakes them all to prove it by
-    /// the next. For a watchdog: a shard that hangs or has panicked turns no more.
+    /// the next. For a watchdog: a shard that hangs or has panicked turns no more, and neither does
+    /// a journal that has panicked. One that waits for a slow disk is no reason to end.
     #[must_use]
     pub fn heartbeat(&self) -> bool {
         let mut all = true;
@@ -155,27 +181,51 @@ impl Server {
             all &= cell.take_turned() && !cell.is_broken();
             cell.wake();
         }
-        all
+        all && self.shared.journal.as_ref().is_none_or(|journal| !journal.is_broken())
+    }
+
+    /// How it stands with what is kept.
+    #[must_use]
+    pub fn store_view(&self) -> StoreView {
+        self.shared.journal.as_ref().map_or_else(StoreView::default, Journal::view)
+    }
+
+    /// Copies what is kept at this moment into a new file, which is complete when this returns, or
+    /// absent. Blocks; what is to be kept meanwhile is acknowledged afterwards. `progress` is told
+    /// now and then how many bytes are written.
+    ///
+    /// # Errors
+    /// The file is there already or cannot be written, or there is no store.
+    pub fn backup(&self, file: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+        match &self.shared.journal {
+            Some(journal) => journal.backup(file, progress),
+            None => Err(journal::no_backup(file, "nothing is kept")),
+        }
     }
 
     /// Stops: accepts nobody any more, tells 5.0 clients (DISCONNECT 0x8B, or where else to go),
-    /// sends what the
-    /// sockets take, and waits for the threads, all within `timeout`. `progress` is called now and
-    /// then meanwhile. A second call does nothing.
+    /// sends what the sockets take, and waits for the threads, all within `timeout`; for the disk
+    /// some seconds more. `progress` is called now and then meanwhile. A second call does nothing.
     pub fn stop(&self, timeout: Duration, progress: impl FnMut()) {
         stop::stop(self, timeout, progress);
+    }
+
+    /// Has [`Self::stop`], going on elsewhere, wait for no client any more, only for the disk.
+    pub fn hurry(&self) {
+        self.shared.hurry();
     }
 }
 
 impl Shared {
     fn all_stats(&self) -> Stats {
         let mut stats = self.commons.stats();
-        let (mut bytes_sent, mut choked) = (0, 0);
+        let (mut bytes_sent, mut choked, mut paused) = (0, 0, 0);
         for cell in &self.cells {
             let hall = cell.enter();
             stats.add(&hall.shard.stats());
             bytes_sent += hall.bytes_sent;
             choked += hall.choked;
+            paused += hall.paused();
             drop(hall);
             // Whoever held a shard looks after the mail that came meanwhile.
             if !cell.mailbox.is_empty() {
@@ -184,6 +234,7 @@ impl Shared {
         }
         stats.set("bytes.sent", bytes_sent);
         stats.set("connections.choked", choked);
+        stats.set("connections.paused", paused);
         stats.add(&self.stats());
         stats
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::Anonymous;
 use crate::broker::{Directions, Limits, Methods};
+use crate::store::{Store, StoreError};
 
 /// How a server is to run. [`super::Server::reconfigure`] says which of it can change later.
 #[derive(Clone, Debug)]
@@ -36,6 +37,16 @@ pub struct Options {
     pub draining: bool,
     /// Seconds between two publications of `$SYS`, 0 = none.
     pub sys_interval_secs: u64,
+    /// The least time between two syncs of the store, milliseconds: fewer and larger ones.
+    pub sync_delay_ms_max: u64,
+}
+
+/// A store for what outlives the server, and who is told how reading it goes.
+pub struct Keeping<'p> {
+    /// Open, and not read yet.
+    pub store: Box<dyn Store>,
+    /// Is told now and then how many records were read.
+    pub progress: &'p mut dyn FnMut(u64),
 }
 
 /// Why a server could not start.
@@ -55,4 +66,7 @@ pub enum StartError {
     /// The machine's source of randomness could not be opened.
     #[error("cannot open /dev/urandom: {0}")]
     Chance(#[source] io::Error),
+    /// What is kept could not be read.
+    #[error(transparent)]
+    Store(StoreError),
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use super::cell::Cell;
 use super::chance::Chance;
 use super::gate::Gate;
+use super::journal::Journal;
 use super::partial::Partial;
 use super::throttle::Throttle;
 use super::{Anonymous, Options};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) partial: Partial,
     pub(super) methods: Methods,
     pub(super) lobby: Handle,
+    /// `None`: nothing is kept.
+    pub(super) journal: Option<Journal>,
     /// Room for connections that have not sent their CONNECT yet.
     pub(super) connecting: Arc<Semaphore>,
     pub(super) connecting_max: usize,
@@ -37,6 +40,7 @@ pub(super) struct Shared {
     /// Seconds between two turns of the status, 0 = off.
     pub(super) sys_interval_secs: watch::Sender<u64>,
     stopping: AtomicBool,
+    hurried: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -83,6 +87,7 @@ pub(super) struct Throttles {
     pub(super) violation: Throttle,
     pub(super) partial: Throttle,
     pub(super) dropping: Throttle,
+    pub(super) store: Throttle,
 }
 
 /// What [`Shared`] is made of.
@@ -92,6 +97,7 @@ pub(super) struct Parts {
     pub(super) chance: Chance,
     pub(super) gates: Vec<Arc<Gate>>,
     pub(super) lobby: Handle,
+    pub(super) journal: Option<Journal>,
 }
 
 impl Counts {
@@ -130,6 +136,7 @@ impl Shared {
             partial: Partial::new(&options.limits),
             methods: options.methods.clone(),
             lobby: parts.lobby,
+            journal: parts.journal,
             connecting: Arc::new(Semaphore::new(connecting_max)),
             connecting_max,
             lingering: Arc::new(Semaphore::new(LINGERING_MAX)),
@@ -138,6 +145,7 @@ impl Shared {
             live: RwLock::new(Live::of(options)),
             sys_interval_secs: watch::Sender::new(options.sys_interval_secs),
             stopping: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }
     }
@@ -168,6 +176,20 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Nobody is waited for any more but the disk.
+    pub(super) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
+    }
+
+    /// Whether the journal has more than it should, so that who brings more is not read.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::is_crowded)
     }
 
     /// Tells the shards' threads to end.
@@ -217,6 +239,9 @@ impl Shared {
         stats.set("lobby.closed", value(&counts.closed));
         stats.set("memory.partial_bytes", self.partial.bytes());
         stats.set("log.events_lost", value(&counts.events_lost));
+        if let Some(journal) = &self.journal {
+            stats.add(&journal.stats());
+        }
         stats
     }
 }

@@ -1,4 +1,4 @@
-//! Starting: listeners first, then threads, then the first `accept`.
+//! Starting: listeners first, then what is kept, then threads, then the first `accept`.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -14,9 +14,11 @@ use tokio::task::JoinHandle;
 use super::cell::Cell;
 use super::chance::Chance;
 use super::gate::{self, Gate};
+use super::journal::{self, Journal, Keeper};
+use super::recover::recover;
 use super::shared::{Parts, Shared};
 use super::status::Status;
-use super::{Inherited, Options, Server, StartError, lobby, shard, status, stop};
+use super::{Inherited, Keeping, Options, Server, StartError, lobby, shard, status, stop};
 use crate::broker::Commons;
 
 /// Threads of the lobby: it waits more than it works.
@@ -29,9 +31,15 @@ pub(super) struct Threads {
     pub(super) accepting: Vec<JoinHandle<()>>,
     /// Says "disconnected" when the last shard's thread has ended.
     pub(super) shards_ended: Receiver<()>,
+    /// The same for the thread of the journal.
+    pub(super) journal_ended: Receiver<()>,
 }
 
-pub(super) fn start(options: &Options, inherited: Inherited) -> Result<Server, StartError> {
+pub(super) fn start(
+    options: &Options,
+    inherited: Inherited,
+    keeping: Option<Keeping<'_>>,
+) -> Result<Server, StartError> {
     let gates = gate::open_all(options, inherited)?;
     let chance = Chance::open().map_err(StartError::Chance)?;
     let seed = chance.seed().map_err(StartError::Chance)?;
@@ -39,15 +47,23 @@ pub(super) fn start(options: &Options, inherited: Inherited) -> Result<Server, S
     let commons = Commons::new(shards, options.limits.clone(), seed);
     commons.set_directions(options.directions.clone());
     let (cells, polls) = cells(&commons).map_err(StartError::Threads)?;
+    let keeper = keeping
+        .map(|keeping| recover(keeping, &commons, &cells).map(Keeper::new))
+        .transpose()
+        .map_err(StartError::Store)?;
+    let journal = keeper.is_some().then(|| Journal::new(options.sync_delay_ms_max));
     let lobby = runtime().map_err(StartError::Threads)?;
     let handle = lobby.handle().clone();
-    let parts = Parts { cells, commons, chance, gates, lobby: handle };
+    let parts = Parts { cells, commons, chance, gates, lobby: handle, journal };
     let shared = Arc::new(Shared::new(options, parts));
     let (alive, shards_ended) = mpsc::channel();
-    let threads = Threads { lobby, accepting: Vec::new(), shards_ended };
+    let (journal_alive, journal_ended) = mpsc::channel();
+    let threads = Threads { lobby, accepting: Vec::new(), shards_ended, journal_ended };
     let threads = Arc::new(Mutex::new(Some(threads)));
     let server = Server { shared, threads };
-    let started = spawn_shards(&server.shared, polls, &alive).map_err(StartError::Threads);
+    let started = spawn_journal(&server.shared, keeper, journal_alive)
+        .and_then(|()| spawn_shards(&server.shared, polls, &alive))
+        .map_err(StartError::Threads);
     drop(alive);
     let started = started.and_then(|()| {
         start_status(&server);
@@ -77,6 +93,22 @@ fn runtime() -> io::Result<Runtime> {
         .thread_name("mqttd-lobby")
         .enable_all()
         .build()
+}
+
+fn spawn_journal(
+    shared: &Arc<Shared>,
+    keeper: Option<Keeper>,
+    alive: mpsc::Sender<()>,
+) -> io::Result<()> {
+    let Some(keeper) = keeper else { return Ok(()) };
+    let shared = Arc::clone(shared);
+    let run = move || {
+        if let Some(journal) = &shared.journal {
+            journal::run(&shared, journal, keeper);
+        }
+        drop(alive);
+    };
+    thread::Builder::new().name("mqttd-journal".to_owned()).spawn(run).map(drop)
 }
 
 fn spawn_shards(

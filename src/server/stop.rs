@@ -1,7 +1,8 @@
-//! Stopping, in order: no new connections, a farewell to the old ones, the end of the threads. And
-//! draining: the same without the end.
+//! Stopping, in order: no new connections, a farewell to the old ones, the end of the threads, and
+//! last of all the end of the journal, which writes what the others left. And draining: the same
+//! without the end.
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,15 @@ use super::clock::Clock;
 use super::errands::Errands;
 use super::shared::Shared;
 use super::start::Threads;
+use crate::broker::Storing;
 
 /// Between two looks at what is still going on, each of which is told to `progress`.
 const LOOK: Duration = Duration::from_millis(20);
+/// What waits for the disk when the stop begins is acknowledged before its clients are sent away,
+/// unless the disk takes longer than this.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+/// Time the journal has in any case to write the rest, as much as clients may have taken.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut()) {
     let Some(mut threads) = lock(&server.threads).take() else { return };
@@ -27,6 +34,12 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
     progress();
     let mut errands = Errands::default();
     withdraw(shared, &mut errands);
+    if let Some(journal) = &shared.journal
+        && shared.commons.storing() == Storing::Well
+    {
+        journal.flush(FLUSH_PATIENCE.min(left(deadline)));
+        progress();
+    }
     for number in 0..shared.cells.len() {
         if !shared.cells[number].is_broken() {
             shared.visit(number, &mut errands, |hall, now| hall.close(shared, now));
@@ -34,7 +47,8 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
         errands.run(shared);
         progress();
     }
-    while !shared.nobody_lingers() && left(deadline) > Duration::ZERO {
+    let waits = || !shared.is_hurried() && left(deadline) > Duration::ZERO;
+    while !shared.nobody_lingers() && waits() {
         threads.lobby.block_on(tokio_sleep(left(deadline).min(LOOK)));
         progress();
     }
@@ -42,17 +56,33 @@ pub(super) fn stop(server: &Server, timeout: Duration, mut progress: impl FnMut(
         close_gates(server, &mut threads);
     }
     shared.end();
+    if !has_ended(&threads.shards_ended, waits, &mut progress) {
+        tracing::error!(target: "mqttd", "a shard's thread does not end");
+    }
+    end_journal(shared, &threads, deadline, &mut progress);
+    threads.lobby.shutdown_timeout(left(deadline));
+}
+
+/// The last records are written and synced.
+fn end_journal(shared: &Shared, threads: &Threads, deadline: Instant, progress: &mut impl FnMut()) {
+    let Some(journal) = &shared.journal else { return };
+    journal.end();
+    let deadline = deadline.max(Clock::instant() + JOURNAL_PATIENCE);
+    if !has_ended(&threads.journal_ended, || left(deadline) > Duration::ZERO, progress) {
+        tracing::error!(target: "mqttd",
+            "the disk does not take the last records; none of them was acknowledged");
+    }
+}
+
+/// Waits for threads to end as long as `waits` says.
+fn has_ended(ended: &Receiver<()>, waits: impl Fn() -> bool, progress: &mut impl FnMut()) -> bool {
     loop {
-        match threads.shards_ended.recv_timeout(LOOK) {
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if left(deadline) == Duration::ZERO => {
-                tracing::error!(target: "mqttd", "a shard's thread does not end");
-                break;
-            }
+        match ended.recv_timeout(LOOK) {
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) if !waits() => return false,
             Err(RecvTimeoutError::Timeout) => progress(),
         }
     }
-    threads.lobby.shutdown_timeout(left(deadline));
 }
 
 /// Sends all clients away, or lets them in again.

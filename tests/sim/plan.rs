@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mqttd::broker::{Limits, SharedChoice};
+use mqttd::broker::{Durability, Limits, SharedChoice};
 use mqttd::codec::Version;
 
 use crate::chance::Chance;
@@ -79,6 +79,7 @@ pub(crate) fn wide_limits(chance: &mut Chance) -> Limits {
             SharedChoice::Sticky,
             SharedChoice::HashPublisher,
         ]),
+        durability: Durability::default(),
     }
 }
 

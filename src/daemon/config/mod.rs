@@ -211,6 +211,7 @@ impl Config {
                 sessions_max: 0,
                 memory_bytes_max: 0,
                 shared_choice: broker::SharedChoice::LeastBacklog,
+                durability: broker::Durability::default(),
             },
             connections_max: 0,
             connecting_max: 0,

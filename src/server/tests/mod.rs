@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Anonymous, Inherited, Options, Server};
-use crate::broker::{Directions, Limits, Methods, SharedChoice};
+use crate::broker::{Directions, Durability, Limits, Methods, SharedChoice};
 
 pub(super) fn limits() -> Limits {
     Limits {
@@ -35,6 +35,7 @@ pub(super) fn limits() -> Limits {
         sessions_max: 100_000,
         memory_bytes_max: 1 << 30,
         shared_choice: SharedChoice::LeastBacklog,
+        durability: Durability::default(),
     }
 }
 
@@ -51,6 +52,7 @@ fn options(shards: usize) -> Options {
         directions: Directions::default(),
         draining: false,
         sys_interval_secs: 0,
+        sync_delay_ms_max: 0,
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod packets;
 mod memory;
 mod socket;
 
-use mqttd::broker::{Directions, Limits, Methods, SharedChoice};
+use mqttd::broker::{Directions, Durability, Limits, Methods, SharedChoice};
 use mqttd::codec::{
     Connack, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS,
     ReasonCode, Suback, Version, decode, encode,
@@ -112,6 +112,7 @@ pub(crate) fn limits() -> Limits {
         sessions_max: 1000,
         memory_bytes_max: 1 << 30,
         shared_choice: SharedChoice::LeastBacklog,
+        durability: Durability::default(),
     }
 }
 

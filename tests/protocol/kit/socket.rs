@@ -39,6 +39,7 @@ impl Socket {
             directions: Directions::default(),
             draining: false,
             sys_interval_secs: 0,
+            sync_delay_ms_max: 0,
         };
         let server = Server::start(options.clone(), Inherited::new()).expect("a server");
         let address = server.listeners()[0].address;

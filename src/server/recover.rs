@@ -1,0 +1,42 @@
+//! What an earlier life kept, back in its place: before a thread runs or a listener accepts.
+//!
+//! Called once, by the start. A store that cannot be read ends the start: nobody is told that a
+//! session is not there which only could not be read.
+
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::clock::Clock;
+use super::options::Keeping;
+use crate::broker::{Commons, Restoration, Storing};
+use crate::store::{Recovered, Store, StoreError};
+
+/// Hands what is kept to the shards, and the store back to be written to.
+pub(super) fn recover(
+    keeping: Keeping<'_>,
+    commons: &Arc<Commons>,
+    cells: &[Cell],
+) -> Result<Box<dyn Store>, StoreError> {
+    let Keeping { mut store, progress } = keeping;
+    commons.set_storing(Storing::Well);
+    let began = Clock::now();
+    let mut restoration = Restoration::new(Arc::clone(commons), began);
+    let recovered = store.recover(&mut restoration, progress)?;
+    commons.continue_names(recovered.last_mid, recovered.last_sid);
+    for (cell, restored) in cells.iter().zip(restoration.finish()) {
+        cell.enter().shard.restore(restored, Clock::now());
+    }
+    let took_ms = Clock::now().ticks_ms.saturating_sub(began.ticks_ms);
+    tell(&recovered, took_ms);
+    Ok(store)
+}
+
+fn tell(recovered: &Recovered, took_ms: u64) {
+    let Recovered { sessions, subscriptions, retained, messages, torn_bytes, damaged, .. } =
+        *recovered;
+    tracing::info!(target: "mqttd", sessions, subscriptions, retained, messages, torn_bytes,
+        took_ms, "the store is read");
+    if damaged > 0 {
+        tracing::warn!(target: "mqttd", damaged, "records of the store are damaged and left out");
+    }
+}
