@@ -12,7 +12,7 @@ use super::logging::Logging;
 use super::systemd::Systemd;
 use super::{failure, machine, status};
 use crate::admin::{About, Host, Problem, Reloaded};
-use crate::broker::Methods;
+use crate::broker::{Limits, Methods};
 use crate::control::Place;
 use crate::server::clock::Clock;
 use crate::server::{Anonymous, Options, Server};
@@ -152,7 +152,7 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
     Options {
         shards: if config.shards == 0 { cores } else { config.shards },
         tcp,
-        limits: config.limits.clone(),
+        limits: Limits { durability: config.store.classes(), ..config.limits.clone() },
         anonymous: config.anonymous.into(),
         methods: Methods::default(),
         connections_max: machine::connections_in_force(config.connections_max),
@@ -161,6 +161,6 @@ pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Option
         directions: config.directions.clone(),
         draining: config.draining,
         sys_interval_secs: config.sys_interval_secs,
-        sync_delay_ms_max: 0,
+        sync_delay_ms_max: config.store.sync_delay_ms_max,
     }
 }

@@ -26,6 +26,28 @@ pub(super) fn errors(loaded: &Loaded) -> Vec<ConfigError> {
         let what = "there is no other server to send clients to".to_owned();
         errors.extend(at(loaded, "redirect.when", what, "set redirect.server_reference too"));
     }
+    errors.extend(listed_twice(loaded));
+    errors
+}
+
+/// A topic filter of two classes.
+fn listed_twice(loaded: &Loaded) -> Vec<ConfigError> {
+    let store = &loaded.config.store;
+    let lists = [
+        ("store.disk_topics", &store.disk_topics),
+        ("store.os_topics", &store.os_topics),
+        ("store.memory_topics", &store.memory_topics),
+    ];
+    let mut errors = Vec::new();
+    for (number, (key, filters)) in lists.iter().enumerate() {
+        for filter in *filters {
+            let earlier = lists[..number].iter().find(|(_, others)| others.contains(filter));
+            if let Some((other, _)) = earlier {
+                let what = format!("{filter:?} is in {other} too");
+                errors.extend(at(loaded, key, what, "a topic filter has one class"));
+            }
+        }
+    }
     errors
 }
 

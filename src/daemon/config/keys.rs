@@ -6,8 +6,8 @@
 use super::schema::{Applies, Key, Section};
 use super::value::{Kind, Value};
 use super::{
-    Anonymous, LogFormat, LogLevel, LogTarget, PayloadFormat, RedirectReason, RedirectWhen,
-    SharedChoice,
+    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, RedirectReason,
+    RedirectWhen, SharedChoice,
 };
 use crate::codec::PACKET_BYTES_MAX;
 
@@ -28,6 +28,10 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         path: "redirect",
         doc: "Another server for the clients of this one, while this one stops or is taken out of service. MQTT 5.0 clients are told its name when they are disconnected or refused; older ones are only disconnected, or refused as unavailable.",
+    },
+    Section {
+        path: "store",
+        doc: "What outlives the process: sessions with their subscriptions, the messages that wait for them, and retained messages, in mqttd.db in the data directory. What the broker acknowledges is on the disk by then, unless the class of a topic here says otherwise.",
     },
     Section { path: "log", doc: "What is logged, how, and where to." },
     Section { path: "server", doc: "The process." },
@@ -264,6 +268,62 @@ pub(super) static KEYS: &[Key] = &[
         put: |config, value| {
             config.directions.moved = RedirectReason::of(value) == RedirectReason::ServerMoved;
         },
+    },
+    Key {
+        path: "store.durability",
+        kind: Kind::Word(Durability::WORDS),
+        default: "\"disk\"",
+        applies: Applies::OnReload,
+        doc: "How long a message lasts that is acknowledged and waits for a client, or is retained. \"disk\": it is on the disk before it is acknowledged, and survives a power cut. \"os\": it is written, and nobody waits for the disk; it survives the end of the broker, and a power cut loses the last seconds. \"memory\": it is not written, and lasts as long as the broker runs. Messages with QoS 0 that are not retained are never written. Sessions and subscriptions are always on the disk before they are acknowledged.",
+        put: |config, value| config.store.durability = Durability::of(value),
+    },
+    Key {
+        path: "store.disk_topics",
+        kind: Kind::Filters,
+        default: "[]",
+        applies: Applies::OnReload,
+        doc: "Topics whose messages are of the class \"disk\", whatever durability says. Where a topic is in several of these lists, the class that lasts longest wins.",
+        put: |config, value| config.store.disk_topics = value.filters(),
+    },
+    Key {
+        path: "store.os_topics",
+        kind: Kind::Filters,
+        default: "[]",
+        applies: Applies::OnReload,
+        doc: "Topics whose messages are of the class \"os\".",
+        put: |config, value| config.store.os_topics = value.filters(),
+    },
+    Key {
+        path: "store.memory_topics",
+        kind: Kind::Filters,
+        default: "[]",
+        applies: Applies::OnReload,
+        doc: "Topics whose messages are of the class \"memory\": measurements that come again in a moment, and spare the disk.",
+        put: |config, value| config.store.memory_topics = value.filters(),
+    },
+    Key {
+        path: "store.sync_delay_ms_max",
+        kind: Kind::Number(0, 10_000),
+        default: "0",
+        applies: Applies::OnReload,
+        doc: "How long an acknowledgement may wait for others, in milliseconds, so that one sync of the disk serves them all: the disk is asked to sync once in this time at most. 0: at once; all that comes during one sync goes into the next, so that a busy broker gathers by itself. On an SD card or eMMC, which wears by the number of syncs, 100 to 1000 make it last longer. Nothing is acknowledged earlier.",
+        put: |config, value| config.store.sync_delay_ms_max = value.number(),
+    },
+    Key {
+        path: "store.medium",
+        kind: Kind::Word(Medium::WORDS),
+        default: "\"disk\"",
+        applies: Applies::OnRestart,
+        doc: "What the data directory lies on. \"disk\": a solid state drive or a hard disk; changes are gathered to 16 MiB before they are moved to their place, which writes the fewest bytes. \"card\": an SD card, eMMC or a USB stick; they are moved every 4 MiB, so that a slow medium makes nobody wait for long.",
+        put: |config, value| config.store.medium = Medium::of(value),
+    },
+    Key {
+        path: "store.cache_bytes",
+        kind: Kind::Bytes(1 << 20, 64 << 30),
+        default: "\"8MiB\"",
+        applies: Applies::OnRestart,
+        doc: "Memory for parts of the store that are used often, beside limits.memory_bytes_max. More helps where a million topics are retained and change all the time.",
+        put: |config, value| config.store.cache_bytes = value.number(),
     },
     Key {
         path: "log.level",

@@ -29,11 +29,11 @@ pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
 pub use words::{
-    Anonymous, LogFormat, LogLevel, LogTarget, PayloadFormat, RedirectReason, RedirectWhen,
-    SharedChoice,
+    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, RedirectReason,
+    RedirectWhen, SharedChoice,
 };
 
-use crate::broker::{self, Directions, Limits};
+use crate::broker::{self, Class, Directions, Limits};
 
 /// A complete, valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Config {
     pub directions: Directions,
     /// Whether nobody is served any more.
     pub draining: bool,
+    /// What is kept, and how.
+    pub store: StoreConfig,
     /// The log.
     pub log: LogConfig,
     /// Shards; 0 = as many as processors.
@@ -64,6 +66,41 @@ pub struct Config {
     pub user: String,
     /// Seconds clients get at a stop.
     pub stop_timeout_secs: u64,
+}
+
+/// What is kept, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// How long messages last.
+    pub durability: Durability,
+    /// Topic Filters of messages that last as long as the disk,
+    pub disk_topics: Vec<String>,
+    /// as the operating system,
+    pub os_topics: Vec<String>,
+    /// as the process.
+    pub memory_topics: Vec<String>,
+    /// The least time between two syncs, milliseconds.
+    pub sync_delay_ms_max: u64,
+    /// What it lies on.
+    pub medium: Medium,
+    /// Memory for pages of the store.
+    pub cache_bytes: u64,
+}
+
+impl StoreConfig {
+    /// The class of each topic: what lasts longest wins.
+    #[must_use]
+    pub fn classes(&self) -> broker::Durability {
+        let lists = [
+            (&self.disk_topics, Class::Disk),
+            (&self.os_topics, Class::Os),
+            (&self.memory_topics, Class::Memory),
+        ];
+        let exceptions = lists.iter().flat_map(|(filters, class)| {
+            filters.iter().map(move |filter| (filter.as_str(), *class))
+        });
+        broker::Durability::new(self.durability.into(), exceptions)
+    }
 }
 
 /// What is logged, how, and where to.
@@ -219,6 +256,15 @@ impl Config {
             connect_timeout_secs: 0,
             directions: Directions::default(),
             draining: false,
+            store: StoreConfig {
+                durability: Durability::Disk,
+                disk_topics: Vec::new(),
+                os_topics: Vec::new(),
+                memory_topics: Vec::new(),
+                sync_delay_ms_max: 0,
+                medium: Medium::Disk,
+                cache_bytes: 0,
+            },
             log: LogConfig {
                 level: LogLevel::Info,
                 format: LogFormat::Human,

@@ -74,6 +74,7 @@ fn each_key_is_put_in_a_place_of_its_own() {
                 Value::Word(words.iter().find(|other| **other != word).unwrap())
             }
             Value::Addresses(_) => Value::Addresses(vec!["127.0.0.1:1".parse().unwrap()]),
+            Value::Filters(_) => Value::Filters(vec!["a/#".to_owned()]),
             Value::Text(_) => Value::Text("other".to_owned()),
         };
         let mut loaded = Loaded::defaults();
@@ -234,6 +235,30 @@ fn addresses_that_exclude_each_other_are_an_error() {
     );
     let text = "[listener.tcp]\naddress = [\"127.0.0.1:0\", \"127.0.0.2:0\", \"[::]:0\"]";
     assert!(load(&Home::with(text).place).is_ok());
+}
+
+#[test]
+fn topics_have_the_class_of_their_list() {
+    let text = "[store]\ndurability = \"memory\"\ndisk_topics = [\"alarm/#\", \"log/fatal\"]\n\
+                os_topics = [\"log/#\"]\n";
+    let classes = load(&Home::with(text).place).unwrap().config.store.classes();
+    for (topic, class) in [
+        ("alarm/fire", Class::Disk),
+        ("log/fatal", Class::Disk),
+        ("log/debug", Class::Os),
+        ("temperature", Class::Memory),
+    ] {
+        assert_eq!(classes.class(topic), class, "{topic}");
+    }
+    assert_eq!(Loaded::defaults().config.store.classes(), broker::Durability::default());
+    let text = "[store]\nos_topics = [\"a\"]\nmemory_topics = [\"b\", \"a\"]\n";
+    assert_eq!(
+        Home::with(text).errors(),
+        [
+            "mqttd.toml:3:1: store.memory_topics: \"a\" is in store.os_topics too; a topic filter has \
+          one class"
+        ]
+    );
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
+use crate::topic::TopicFilter;
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -21,6 +23,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A list of socket addresses, one at least.
     Addresses,
+    /// A list of Topic Filters, which may be empty.
+    Filters,
     /// A text that is not empty.
     Text,
     /// A text of so many bytes at most; `""` stands for none.
@@ -40,6 +44,8 @@ pub enum Value {
     Word(&'static str),
     /// Of [`Kind::Addresses`].
     Addresses(Vec<SocketAddr>),
+    /// Of [`Kind::Filters`].
+    Filters(Vec<String>),
     /// Of [`Kind::Text`] and [`Kind::OptionalText`].
     Text(String),
 }
@@ -87,6 +93,7 @@ impl Kind {
                 })
             }
             (Self::Addresses, DeValue::Array(list)) => self.addresses(list.iter()),
+            (Self::Filters, DeValue::Array(list)) => self.filters(list.iter()),
             (Self::Text | Self::OptionalText(_), DeValue::String(text))
                 if text.contains(char::is_control) =>
             {
@@ -130,6 +137,30 @@ impl Kind {
         Ok(Value::Addresses(addresses))
     }
 
+    fn filters<'a>(
+        self,
+        list: impl Iterator<Item = &'a Spanned<DeValue<'a>>>,
+    ) -> Result<Value, Unfit> {
+        let mut filters: Vec<String> = Vec::new();
+        for item in list {
+            let DeValue::String(text) = item.get_ref() else {
+                let found = article(item.get_ref().type_str());
+                return Err(self.unfit(format!("found {found} in the list")));
+            };
+            match TopicFilter::parse(text) {
+                Err(error) => return Err(self.unfit(format!("{text:?}: {error}"))),
+                Ok(filter) if filter.share().is_some() => {
+                    return Err(self.unfit(format!("{text:?} is about subscribers, not topics")));
+                }
+                Ok(_) if filters.iter().any(|known| known == text) => {
+                    return Err(self.unfit(format!("{text:?} is listed twice")));
+                }
+                Ok(_) => filters.push(text.clone().into_owned()),
+            }
+        }
+        Ok(Value::Filters(filters))
+    }
+
     fn within(self, number: Option<u64>, least: u64, most: u64) -> Result<u64, Unfit> {
         match number {
             Some(number) if (least..=most).contains(&number) => Ok(number),
@@ -167,6 +198,7 @@ impl fmt::Display for Kind {
             Self::Addresses => {
                 write!(f, "a list of addresses such as [\"0.0.0.0:1883\", \"[::]:1883\"]")
             }
+            Self::Filters => write!(f, "a list of topic filters such as [\"log/#\", \"+/debug\"]"),
             Self::Text => write!(f, "a text in quotes"),
             Self::OptionalText(most) => {
                 write!(f, "a text in quotes of {most} bytes at most, \"\" for none")
@@ -176,6 +208,12 @@ impl fmt::Display for Kind {
 }
 
 impl Value {
+    /// The filters; none for a value of another kind.
+    pub(super) fn filters(&self) -> Vec<String> {
+        let Self::Filters(filters) = self else { return Vec::new() };
+        filters.clone()
+    }
+
     /// The text of a key that may have none.
     pub(super) fn optional_text(&self) -> Option<Box<str>> {
         let Self::Text(text) = self else { return None };
@@ -219,6 +257,11 @@ impl fmt::Display for Value {
             Self::Addresses(addresses) => {
                 let addresses: Vec<_> = addresses.iter().map(|a| format!("\"{a}\"")).collect();
                 write!(f, "[{}]", addresses.join(", "))
+            }
+            Self::Filters(filters) => {
+                let quoted = |text: &String| toml::Value::String(text.clone()).to_string();
+                let filters: Vec<_> = filters.iter().map(quoted).collect();
+                write!(f, "[{}]", filters.join(", "))
             }
         }
     }
@@ -294,6 +337,8 @@ mod tests {
         }
         let text = Value::Text("a \"b\" \\ c".to_owned());
         assert_eq!(read(Kind::Text, &text.to_string()), Ok(text));
+        let filters = Value::Filters(vec!["a/#".to_owned(), "+/\"b\"".to_owned()]);
+        assert_eq!(read(Kind::Filters, &filters.to_string()), Ok(filters));
         let none = Value::Text(String::new());
         assert_eq!(read(Kind::OptionalText(3), &none.to_string()), Ok(none));
     }
@@ -319,6 +364,10 @@ mod tests {
             (Kind::Addresses, "[]", "nobody could connect", "a list"),
             (Kind::Addresses, "[\"[::]:1\", \"[::]:1\"]", "listed twice", "a list"),
             (Kind::Addresses, "[1]", "found an integer in the list", "a list"),
+            (Kind::Filters, "[\"a/#/b\"]", "# stands alone as the last level", "[\"log/#\""),
+            (Kind::Filters, "[\"a\", \"a\"]", "listed twice", "a list of topic filters"),
+            (Kind::Filters, "[\"$share/g/a\"]", "not topics", "a list of topic filters"),
+            (Kind::Filters, "\"a\"", "found a string", "a list of topic filters"),
             (Kind::Text, "\"\"", "the text is empty", "a text in quotes"),
             (Kind::OptionalText(3), "\"abcd\"", "too long", "of 3 bytes at most"),
             (Kind::Bytes(1, 1024), "\"1MiB\"", "out of range", "from 1B to 1KiB"),

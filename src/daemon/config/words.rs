@@ -77,6 +77,38 @@ impl From<SharedChoice> for broker::SharedChoice {
 }
 
 words! {
+    /// How long a message lasts once it is acknowledged.
+    Durability {
+        /// As long as the disk.
+        Disk = "disk",
+        /// As long as the operating system.
+        Os = "os",
+        /// As long as the process.
+        Memory = "memory",
+    }
+}
+
+impl From<Durability> for broker::Class {
+    fn from(configured: Durability) -> Self {
+        match configured {
+            Durability::Disk => Self::Disk,
+            Durability::Os => Self::Os,
+            Durability::Memory => Self::Memory,
+        }
+    }
+}
+
+words! {
+    /// What the store lies on.
+    Medium {
+        /// A solid state drive or a hard disk.
+        Disk = "disk",
+        /// An SD card, eMMC, or a USB stick.
+        Card = "card",
+    }
+}
+
+words! {
     /// Whether a payload is looked at.
     PayloadFormat {
         /// No.

@@ -359,7 +359,9 @@ fn open(
     unix_less_ticks_ms: u64,
 ) -> Option<(StoredMessage, Identifiers)> {
     let message = StoredMessage::open(body, unix_less_ticks_ms)?;
-    let mut recipients = Envelope::open(envelope)?.recipients().flatten();
-    let identifiers = recipients.find(|to| to.sid == sid).map(|to| to.identifiers);
+    // A message whose recipients were all done with it may have lost its envelope.
+    let mut recipients = Envelope::open(envelope).into_iter().flat_map(|it| it.recipients());
+    let mine = recipients.find_map(|to| to.filter(|to| to.sid == sid));
+    let identifiers = mine.map(|to| to.identifiers);
     Some((message, identifiers.unwrap_or(Identifiers::NONE)))
 }
