@@ -148,7 +148,7 @@ impl Stage {
         let now = self.server.ask(0, |_, now| now);
         for filter in ["#", "$SYS/#"] {
             for retained in self.server.commons().retained(filter, usize::MAX, now) {
-                self.server.commons().forget_retained(&retained.topic);
+                self.server.ask(0, |shard, now| shard.forget_retained(&retained.topic, now));
             }
         }
     }

@@ -126,7 +126,7 @@ fn show(admin: &Admin, arguments: &Arguments) -> Result<Value, Problem> {
 
 fn delete(admin: &Admin, arguments: &Arguments) -> Result<Value, Problem> {
     let topic = arguments.text("topic").unwrap_or_default();
-    if admin.server.commons().forget_retained(topic) {
+    if admin.server.ask(0, |shard, now| shard.forget_retained(topic, now)) {
         Ok(json!({ "topic": topic, "deleted": true }))
     } else {
         Err(absent(topic))

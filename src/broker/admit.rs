@@ -38,6 +38,7 @@ impl Shard {
             return Err(Refusal::TooManySessions);
         };
         let will = admission.will.take();
+        let expiry_before = self.desk.roster.session(slot).map(|it| it.expiry_interval_secs);
         if let Some(session) = self.desk.roster.session_mut(slot) {
             session.username = admission.username.clone();
             session.version = admission.version;
@@ -54,8 +55,13 @@ impl Shard {
                 link.resend = session.inflight.unacknowledged_latest_first();
             }
         }
+        let before = self.desk.ticket();
+        self.keep_admitted(slot, expiry_before);
         // Before all that waits for the client `[MQTT-3.2.0-1]`.
         self.answer(id, &admission, resumed.is_some(), properties.as_properties());
+        if self.desk.ticket() != before {
+            self.desk.shut(id);
+        }
         self.desk.refill(slot);
         self.recall_from_absent(slot);
         self.watch_keep_alive(id, keep_alive_secs, self.now.ticks_ms);
@@ -96,6 +102,19 @@ impl Shard {
         self.desk.roster.insert(session).ok_or(Refusal::TooManySessions)
     }
 
+    /// Writes a session down that outlives its connection; somebody waits for it when it is new or
+    /// its Session Expiry Interval has changed.
+    fn keep_admitted(&mut self, slot: u32, expiry_before: Option<u32>) {
+        let Some(session) = self.desk.roster.session(slot) else { return };
+        let has_changed = expiry_before != Some(session.expiry_interval_secs);
+        match (session.outlives_connection(), session.kept.is_some()) {
+            (true, true) => self.desk.note_state(slot, has_changed),
+            (true, false) => self.begin_keeping(slot),
+            (false, true) => self.end_keeping(slot),
+            (false, false) => {}
+        }
+    }
+
     fn link(&self, admission: &mut Admission) -> Link {
         Link {
             serial: 0,
@@ -109,6 +128,7 @@ impl Shard {
             aliases: Aliases::new(self.limits.topic_alias_maximum),
             assigned: self.assigned_aliases(admission.limits),
             outbox: Outbox::default(),
+            held: None,
             resend: Vec::new(),
             dirty: false,
             counted_bytes: 0,

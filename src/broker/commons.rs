@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::retained::{Found, RetainedStore};
-use super::routes::{Matched, Routes};
+use super::routes::{Matched, Routes, Subscriber};
 use super::share::{Group, Presence};
 use super::status::is_reserved;
 use super::{Directions, Limits, Now, RetainedView, SessionId, Stats};
-use crate::session::{Message, ShareId, Subscription};
+use crate::session::{Message, Mid, ShareId, Sid};
 use crate::topic::TopicFilter;
 
 /// What becomes of the retained message of a topic when a new one finds no room.
@@ -65,6 +65,20 @@ pub struct Commons {
     /// The last names given to a message and to a session.
     last_mid: AtomicU64,
     last_sid: AtomicU64,
+    /// For each shard a name that is not above those it has given to messages which may not be in
+    /// the mailboxes yet; `u64::MAX` while there are none.
+    unposted: Box<[AtomicU64]>,
+}
+
+/// What became of a message that was to be retained.
+#[derive(Debug)]
+pub(super) struct Retaining {
+    /// Whether it is kept as it should be.
+    pub(super) is_kept: bool,
+    /// Its place among what happened to its topic, where that is to be written down.
+    pub(super) mid: Option<Mid>,
+    /// Topics whose retained messages have expired, to be written down too.
+    pub(super) expired: Vec<(Mid, Box<str>)>,
 }
 
 impl Commons {
@@ -91,6 +105,7 @@ impl Commons {
             storing: AtomicU8::new(Storing::Off as u8),
             last_mid: AtomicU64::new(0),
             last_sid: AtomicU64::new(0),
+            unposted: (0..shards.max(1)).map(|_| AtomicU64::new(u64::MAX)).collect(),
         })
     }
 
@@ -113,6 +128,8 @@ impl Commons {
     pub fn set_limits(&self, limits: Limits) {
         *write(&self.limits) = Arc::new(limits);
         self.limits_serial.fetch_add(1, Ordering::Release);
+        // What shards remember of a topic has its class in it.
+        self.routes_serial.fetch_add(1, Ordering::Release);
     }
 
     /// The limits in force.
@@ -136,6 +153,36 @@ impl Commons {
     pub fn continue_names(&self, last_mid: u64, last_sid: u64) {
         self.last_mid.fetch_max(last_mid, Ordering::SeqCst);
         self.last_sid.fetch_max(last_sid, Ordering::SeqCst);
+    }
+
+    /// The name of the next message that shard `shard` accepts.
+    pub(super) fn name_message(&self, shard: u16) -> Mid {
+        let unposted = &self.unposted[usize::from(shard)];
+        if unposted.load(Ordering::Relaxed) == u64::MAX {
+            // Said before the name is given; see `horizon`.
+            unposted.store(self.last_mid.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+        }
+        Mid::MIN.saturating_add(self.last_mid.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// The name of the next session.
+    pub(super) fn name_session(&self) -> Sid {
+        Sid::MIN.saturating_add(self.last_sid.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// All letters of a shard are in the mailboxes.
+    pub(super) fn note_posted(&self, shard: u16) {
+        let unposted = &self.unposted[usize::from(shard)];
+        if unposted.load(Ordering::Relaxed) != u64::MAX {
+            unposted.store(u64::MAX, Ordering::SeqCst);
+        }
+    }
+
+    /// Messages with this name or a smaller one are where they belong, or in a mailbox.
+    pub(super) fn horizon(&self) -> u64 {
+        let last = self.last_mid.load(Ordering::SeqCst);
+        let unposted = self.unposted.iter().map(|name| name.load(Ordering::SeqCst) - 1);
+        unposted.fold(last, u64::min)
     }
 
     /// Says how it stands with the store; shards take it up at their next step.
@@ -167,12 +214,34 @@ impl Commons {
         found.retained.into_iter().map(move |retained| retained.view(offset))
     }
 
-    /// Deletes the retained message of a topic; `false` when there is none.
-    pub fn forget_retained(&self, topic: &str) -> bool {
+    /// Deletes the retained message of a topic, if there is one; `by`: the shard that writes it
+    /// down.
+    pub(super) fn forget_retained(&self, topic: &str, by: Option<u16>) -> Retaining {
         let mut store = write(&self.retained);
-        let forgotten = store.forget(topic);
+        let is_kept = store.forget(topic);
         self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
-        forgotten
+        let mid = by.filter(|_| is_kept).map(|shard| self.name_message(shard));
+        Retaining { is_kept, mid, expired: Vec::new() }
+    }
+
+    /// What is retained for a topic was so before a restart,
+    /// unless what is there came later. One that has expired leaves nothing.
+    pub(super) fn restore_retained(
+        &self,
+        message: Arc<Message>,
+        (stored_unix_ms, ticks_ms): (u64, u64),
+        mid: Mid,
+    ) {
+        let mut store = write(&self.retained);
+        if store.mid(message.topic()) > Some(mid) {
+            return;
+        }
+        if message.has_expired(ticks_ms) {
+            store.forget(message.topic());
+        } else {
+            store.store(message, stored_unix_ms, Some(mid));
+        }
+        self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
     }
 
     /// Counters and gauges of what is shared.
@@ -223,18 +292,19 @@ impl Commons {
     }
 
     pub(super) fn find(&self, topic: &str) -> Matched {
-        read(&self.routes).find(topic)
+        let mut matched = read(&self.routes).find(topic);
+        matched.class = self.limits().durability.class(topic);
+        matched
     }
 
     pub(super) fn subscribe(
         &self,
         filter: TopicFilter<'_>,
-        session: SessionId,
-        subscription: &Subscription,
+        subscriber: Subscriber,
         presence: Option<&Arc<Presence>>,
         known: bool,
     ) {
-        write(&self.routes).subscribe(filter, session, subscription, presence, known);
+        write(&self.routes).subscribe(filter, subscriber, presence, known);
         self.routes_serial.fetch_add(1, Ordering::Release);
     }
 
@@ -261,12 +331,20 @@ impl Commons {
         self.routes_serial.fetch_add(1, Ordering::Release);
     }
 
-    /// Keeps a retained message; `false` when a limit is reached. One of a topic that has one
-    /// already is never one too many.
-    pub(super) fn retain(&self, message: Arc<Message>, now: Now, without_room: Unkept) -> bool {
+    /// Keeps a retained message, unless a limit is reached. One of a topic that has one already is
+    /// never one too many. `by`: the shard that writes it down.
+    pub(super) fn retain(
+        &self,
+        message: Arc<Message>,
+        now: Now,
+        without_room: Unkept,
+        by: Option<u16>,
+    ) -> Retaining {
         let limits = self.limits();
         let mut store = write(&self.retained);
-        store.forget_expired(now.ticks_ms);
+        let expired = store.forget_expired(now.ticks_ms);
+        let name = |topic| by.map(|shard| (self.name_message(shard), topic));
+        let expired = expired.into_iter().filter_map(name).collect();
         let known = store.weight(message.topic());
         // The broker's own status is small, and true in hard times too.
         let is_status = is_reserved(message.topic());
@@ -274,16 +352,17 @@ impl Commons {
         let too_many =
             known.is_none() && store.clients_len() as u64 >= limits.retained_messages_max;
         if !is_status && (too_many || grows && self.memory_bytes() >= limits.memory_bytes_max) {
-            if without_room == Unkept::Forget {
-                store.forget(message.topic());
-            }
+            let forgets = without_room == Unkept::Forget && store.forget(message.topic());
             self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
             self.retained_refused.fetch_add(1, Ordering::Relaxed);
-            return false;
+            let mid = by.filter(|_| forgets).map(|shard| self.name_message(shard));
+            return Retaining { is_kept: false, mid, expired };
         }
-        store.store(message, now.unix_ms);
+        // In the order in which they take each other's place.
+        let mid = by.filter(|_| !is_status).map(|shard| self.name_message(shard));
+        store.store(message, now.unix_ms, mid);
         self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
-        true
+        Retaining { is_kept: true, mid, expired }
     }
 
     /// Number of retained messages.

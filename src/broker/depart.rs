@@ -7,6 +7,15 @@ use crate::codec::{Disconnect, ReasonCode};
 use crate::session::{Session, Violation};
 use crate::topic::TopicFilter;
 
+/// Why timers are set for a session whose client is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionTimers {
+    /// It went.
+    Left,
+    /// The broker began anew: a Will goes out when all who may want it are there.
+    Restored,
+}
+
 impl Shard {
     /// The connection ended outside. `ByPeer` leaves nothing in `closing`: the caller has the
     /// socket in its hand.
@@ -67,7 +76,9 @@ impl Shard {
         };
         self.desk.grown_bytes -= signed(link.counted_bytes as u64);
         if departure != Departure::ByPeer {
-            self.desk.trays.closing.push(Closing { id, farewell: link.outbox.take() });
+            // Whose session is not on the disk yet has heard nothing, and hears nothing.
+            let farewell = if link.is_shut() { Vec::new() } else { link.outbox.take() };
+            self.desk.trays.closing.push(Closing { id, farewell });
         }
         self.desk.counters.disconnections += 1;
         self.commons.note_disconnected();
@@ -86,15 +97,23 @@ impl Shard {
         if !session.outlives_connection() {
             return self.end_session(id.slot);
         }
+        self.desk.change(id.slot, |session, _| session.queue.park_all());
+        self.desk.note_state(id.slot, false);
+        self.recall_own(id.slot);
+        self.set_session_timers(id.slot, SessionTimers::Left);
+    }
+
+    /// The client of a slot is away: sees to the end of its session and to its Will.
+    pub(super) fn set_session_timers(&mut self, slot: u32, since: SessionTimers) {
+        let Some(session) = self.desk.roster.session(slot) else { return };
         let expiry_secs = session.expiry_interval_secs;
         let will_delay_secs = session.will.as_ref().map(|will| will.delay_secs);
         if expiry_secs != u32::MAX {
-            self.set_session_timer(id.slot, Purpose::SessionExpiry, expiry_secs);
+            self.set_session_timer(slot, Purpose::SessionExpiry, expiry_secs);
         }
-        self.recall_own(id.slot);
         match will_delay_secs {
-            Some(0) => self.publish_will(id.slot),
-            Some(secs) => self.set_session_timer(id.slot, Purpose::WillDelay, secs),
+            Some(0) if since == SessionTimers::Left => self.publish_will(slot),
+            Some(secs) => self.set_session_timer(slot, Purpose::WillDelay, secs),
             None => {}
         }
     }
@@ -114,6 +133,9 @@ impl Shard {
             self.commons.unsubscribe(filters, session_id);
         }
         self.desk.forget_held(&session);
+        if let Some(sid) = session.sid() {
+            self.desk.trays.records.session_ended(sid);
+        }
         self.commons.end_session();
         if is_member {
             self.bequeath(session_id, &mut session);
@@ -137,6 +159,8 @@ impl Shard {
         let from = self.session_id(slot);
         let content = will.content(self.now.ticks_ms);
         self.route(Some(from), content, will.qos(), will.retain);
+        // Behind the message: a crash in between publishes it twice rather than never.
+        self.desk.note_state(slot, false);
     }
 
     /// Sets a timer for something that is due `secs` after the session of a slot went away.
@@ -156,6 +180,8 @@ impl Shard {
             Purpose::WillDelay => self.will_due(timer),
             Purpose::SessionExpiry => self.expiry_due(timer),
             Purpose::Recall => self.recall_again(),
+            Purpose::Position => self.note_positions(),
+            Purpose::MessageExpiry => self.expire_messages(),
         }
     }
 

@@ -3,11 +3,14 @@
 //! Apart from the rest of the shard, so that a message can be handed out while the list of its
 //! receivers is being read.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
 use super::mail::Addressee;
 use super::redeliver::Leftovers;
 use super::roster::Roster;
 use super::stats::Counters;
-use super::{ConnectionId, Event, Limits, SessionId, Trays, signed};
+use super::{Commons, ConnectionId, Event, Limits, Now, SessionId, Storing, Trays, signed};
 use crate::codec::{
     PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, QoS, encode, reasons_packet_len,
 };
@@ -27,7 +30,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Desk {
     /// The shard it is of.
-    shard: u16,
+    pub(super) shard: u16,
     pub(super) roster: Roster,
     pub(super) trays: Trays,
     pub(super) counters: Counters,
@@ -43,13 +46,29 @@ pub(super) struct Desk {
     pub(super) grown_bytes: i64,
     /// What they may grow by until the memory budget is used up, bytes.
     pub(super) room_bytes: i64,
+    /// What the shards share; for the names of messages.
+    pub(super) commons: Arc<Commons>,
+    /// How it stands with the store, in this step.
+    pub(super) storing: Storing,
+    /// The time of this step.
+    pub(super) now: Now,
+    /// Sessions that have a position to write down.
+    pub(super) stale: Vec<u32>,
+    /// Connections with packets that wait for what this step leaves.
+    pub(super) fresh: Vec<ConnectionId>,
+    /// Connections with packets that wait, and for which ticket, in order.
+    pub(super) waiting: VecDeque<(u64, ConnectionId)>,
+    /// Sessions whose queues hold messages that expire.
+    pub(super) expiring: BTreeSet<u32>,
+    /// All records up to this ticket are on the disk.
+    pub(super) durable: u64,
     /// Deliveries made since the last bytes were taken in, by letter too, and retained messages
     /// looked at.
     pub(super) handed: usize,
 }
 
 impl Held {
-    fn by(session: &Session) -> Self {
+    pub(super) fn by(session: &Session) -> Self {
         Self {
             queued: signed(session.queue.len() as u64),
             inflight: i64::from(session.inflight.len()),
@@ -59,9 +78,18 @@ impl Held {
 }
 
 impl Desk {
-    pub(super) fn new(shard: u16, shards: usize, limits: &Limits) -> Self {
+    pub(super) fn new(shard: u16, commons: Arc<Commons>, limits: &Limits) -> Self {
+        let shards = commons.shards();
         Self {
             shard,
+            commons,
+            storing: Storing::Off,
+            now: Now::default(),
+            stale: Vec::new(),
+            fresh: Vec::new(),
+            waiting: VecDeque::new(),
+            expiring: BTreeSet::new(),
+            durable: 0,
             roster: Roster::new(),
             trays: Trays::new(shards),
             counters: Counters::default(),
@@ -84,8 +112,8 @@ impl Desk {
         if to.is_return() {
             return self.take_back(to, parcel);
         }
-        let &Addressee { qos, retain, share, ref identifiers, .. } = to;
-        let terms = Terms { qos, retain, share, identifiers };
+        let &Addressee { qos, retain, share, mid, ref identifiers, .. } = to;
+        let terms = Terms { qos, retain, share, mid, identifiers };
         let held_before = Held::by(session);
         let expired_before = session.queue.expired();
         let outcome = session.deliver(parcel, terms, &self.bounds, &mut self.spare);
@@ -101,9 +129,10 @@ impl Desk {
                 self.counters.payload_bytes_sent += parcel.content().payload.len() as u64;
                 self.mark_dirty(to.session.slot);
             }
-            Outcome::Queued => {}
+            Outcome::Queued => self.note_expiry(to.session.slot, parcel.content().expires_ms),
             Outcome::Dropped(reason) => self.refused(to, parcel, Some(reason)),
         }
+        self.note_kept(to.session.slot);
         if qos != QoS::AtMostOnce || outcome == Outcome::Queued {
             self.roster.note_backlog(to.session.slot);
         }
@@ -117,8 +146,8 @@ impl Desk {
 
     /// A member that had a message gets it back, as nobody else takes it.
     fn take_back(&mut self, to: &Addressee, parcel: &mut Parcel<'_>) {
-        let &Addressee { qos, retain, share, ref identifiers, .. } = to;
-        let terms = Terms { qos, retain, share, identifiers };
+        let &Addressee { qos, retain, share, mid, ref identifiers, .. } = to;
+        let terms = Terms { qos, retain, share, mid, identifiers };
         let slot = to.session.slot;
         let is_away = self.change(slot, |session, _| {
             session.take_back(parcel, terms);
@@ -139,8 +168,11 @@ impl Desk {
             (Some(share), _) => {
                 self.leftovers.refused((share, to), parcel.message(), reason, is_away);
             }
-            (None, Some(reason)) => self.dropped(to.session.slot, reason, 1),
-            (None, None) => {}
+            (None, Some(reason)) => {
+                self.dropped(to.session.slot, reason, 1);
+                to.mid.into_iter().for_each(|mid| self.settle(to.session, mid));
+            }
+            (None, None) => to.mid.into_iter().for_each(|mid| self.settle(to.session, mid)),
         }
     }
 
@@ -194,6 +226,7 @@ impl Desk {
         slot: u32,
         words: &str,
         packet: &Packet<'_>,
+        waits: bool,
     ) -> Result<(), Violation> {
         let Some(session) = self.roster.session_mut(slot) else {
             return Ok(());
@@ -204,7 +237,8 @@ impl Desk {
         let (version, limit) = (link.version, link.limits.packet_bytes_max);
         let full = link.limits.with_reason_string(&PropertiesBuf::default(), words);
         let lists = [full.as_properties(), Properties::EMPTY];
-        let out = link.outbox.buffer(&mut self.spare);
+        let waits = waits || link.held.is_some();
+        let out = if waits { link.held_buffer() } else { link.outbox.buffer(&mut self.spare) };
         if !encode_fitted(&lists, packet, version, limit, out) {
             let mut bytes = Vec::new();
             encode(packet, version, &mut bytes);
@@ -212,7 +246,11 @@ impl Desk {
             return Err(Violation::AnswerTooLarge { bytes, limit });
         }
         self.counters.packets_sent += 1;
-        self.mark_dirty(slot);
+        if waits {
+            self.note_waiting(slot)
+        } else {
+            self.mark_dirty(slot)
+        }
         Ok(())
     }
 
@@ -276,6 +314,10 @@ impl Desk {
             }
         }
         self.roster.note_backlog(slot);
+        if let Some(mids) = refilled.wanted {
+            self.load(slot, mids);
+        }
+        self.note_kept(slot);
         if grew {
             self.mark_dirty(slot);
         }
@@ -322,16 +364,18 @@ impl Desk {
         let held = Held::by(session);
         self.note_held(held_before, held);
         self.roster.note_backlog(slot);
+        self.note_kept(slot);
         self.heed_budget();
         Some(result)
     }
 
     /// A session is gone.
     pub(super) fn forget_held(&mut self, session: &Session) {
+        self.release_all(session);
         self.note_held(Held::by(session), Held::default());
     }
 
-    fn note_held(&mut self, before: Held, after: Held) {
+    pub(super) fn note_held(&mut self, before: Held, after: Held) {
         self.held.queued += after.queued - before.queued;
         self.held.inflight += after.inflight - before.inflight;
         self.held.bytes += after.bytes - before.bytes;
@@ -368,7 +412,7 @@ const OUTBOX_BYTES_WHEN_FULL: usize = 16 * 1024;
 const ALIASES_BYTES_WHEN_FULL: usize = 16 * 1024;
 
 /// Counts what the memory of a connection grew or shrank by since the last time.
-fn count_held(link: &mut Link) -> i64 {
+pub(super) fn count_held(link: &mut Link) -> i64 {
     let after = link.held_bytes();
     let before = std::mem::replace(&mut link.counted_bytes, after);
     signed(after as u64) - signed(before as u64)

@@ -53,7 +53,7 @@ impl Groups {
         }
         let id = self.unused();
         self.ids.insert(text.into(), id);
-        self.by_id.insert(id, Arc::new(Group::new(id, member)));
+        self.by_id.insert(id, Arc::new(Group::new(id, text, member)));
         self.members += 1;
         Some(id)
     }

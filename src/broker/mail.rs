@@ -7,7 +7,7 @@ use super::redeliver::Recall;
 use super::share::Attempts;
 use super::{Now, SessionId, Shard};
 use crate::codec::{Properties, QoS};
-use crate::session::{Content, Identifiers, Parcel, ShareId};
+use crate::session::{Content, Identifiers, Mid, Parcel, ShareId};
 
 /// Messages of one batch for sessions of one shard.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub(super) struct Addressee {
     pub(super) attempts: Attempts,
     /// The member that is away and had it, to be given it back when nobody takes it.
     pub(super) holder: Option<Box<SessionId>>,
+    /// The name of the message in the journal, where it is there for this session.
+    pub(super) mid: Option<Mid>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) identifiers: Identifiers,
@@ -50,6 +52,11 @@ impl Addressee {
     /// Whether the message is work to its receiver until it is acknowledged.
     pub(super) fn is_backlog(&self) -> bool {
         self.qos != QoS::AtMostOnce
+    }
+
+    /// The message has this name in the journal, and `lasts`: the session outlives its connection.
+    pub(super) fn name(&mut self, mid: Option<Mid>, lasts: bool) {
+        self.mid = mid.filter(|_| lasts && self.is_backlog());
     }
 
     /// Whether it is given back to the member that had it.

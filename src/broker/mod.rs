@@ -13,12 +13,14 @@ mod depart;
 mod desk;
 mod directions;
 mod durability;
+mod durable;
 mod events;
 mod farewell;
 mod groups;
 mod identity;
 mod introduction;
 mod journal;
+mod keep;
 mod limits;
 mod mail;
 mod operate;
@@ -50,11 +52,11 @@ pub use identity::{ConnectionId, Now, SessionId};
 pub use introduction::{Heard, Introduction, Reception};
 pub use journal::{
     Accepted, Addressed, Armed, Class, Damaged, Envelope, Load, Loaded, Position, Recipient,
-    Record, Records, Restore, SessionState, Sid, StoredMessage, Waiting, read_subscription,
+    Record, Records, Restore, SessionState, StoredMessage, Waiting, read_subscription,
 };
 pub use limits::Limits;
 
-pub use crate::session::Mid;
+pub use crate::session::{Mid, Sid};
 pub use mail::Letter;
 pub use restore::{Restoration, Restored};
 pub use share::SharedChoice;
@@ -97,6 +99,12 @@ pub struct Shard {
     timers: Timers,
     desk: Desk,
     post: Post,
+    /// Messages with this name or a smaller one have reached their sessions.
+    horizon: u64,
+    /// Whether the timer for positions is set.
+    positions_timed: bool,
+    /// Whether the timer for messages that expire is set.
+    expiry_timed: bool,
 }
 
 impl Shard {
@@ -110,8 +118,11 @@ impl Shard {
             now: Now::default(),
             remembered: Remembered::new(commons.hash_seed()),
             timers: Timers::new(),
-            desk: Desk::new(number, commons.shards(), &limits),
+            desk: Desk::new(number, Arc::clone(&commons), &limits),
             post: Post::new(number),
+            horizon: 0,
+            positions_timed: false,
+            expiry_timed: false,
             limits,
             commons,
         }
@@ -122,9 +133,20 @@ impl Shard {
         &mut self.desk.trays
     }
 
-    /// The bytes waiting for a socket; `None` when the connection is gone.
+    /// The bytes waiting for a socket; `None` when the connection is gone, or when nothing may be
+    /// sent before its session is on the disk (the connection is in `dirty` again then).
     pub fn outbox(&mut self, id: ConnectionId) -> Option<&mut Outbox> {
-        self.desk.roster.link_mut(id).map(|link| &mut link.outbox)
+        let link = self.desk.roster.link_mut(id)?;
+        if link.is_shut() {
+            link.dirty = false;
+            return None;
+        }
+        Some(&mut link.outbox)
+    }
+
+    /// To be called when the letters of the out-trays are in the mailboxes.
+    pub fn posted(&self) {
+        self.commons.note_posted(self.number);
     }
 
     /// To be called after writing to a socket: gives an empty outbox's buffer back, and refills it
@@ -156,6 +178,8 @@ impl Shard {
     /// Every in-door begins here: the time and the bounds of the step.
     fn begin(&mut self, now: Now) {
         self.now = now;
+        self.desk.now = now;
+        self.desk.storing = self.commons.storing();
         let limits_serial = self.commons.limits_serial();
         if limits_serial != self.limits_serial {
             self.limits_serial = limits_serial;
@@ -175,6 +199,9 @@ impl Shard {
         if !self.desk.leftovers.is_empty() {
             self.redeliver();
         }
+        self.desk.seal();
+        self.time_positions();
+        self.time_expiry();
         self.commons.count_waiting(std::mem::take(&mut self.desk.grown_bytes));
     }
 

@@ -6,7 +6,7 @@ use super::{
     ClientView, ConnectionId, Departure, Now, Shard, Stage, Stats, SubscriptionView, WaitingView,
 };
 use crate::codec::{Properties, QoS};
-use crate::session::{Content, Delivery, Sent, Session};
+use crate::session::{Content, Delivery, Parked, Sent, Session};
 
 impl Shard {
     /// Clients of this shard in the order of their identifiers, after `after`, `max` at most.
@@ -52,7 +52,9 @@ impl Shard {
         let queued = |delivery: &Delivery| {
             waiting_view((Stage::Queued, None), (delivery.qos, Some(delivery)), now)
         };
-        Some(sent.chain(session.queue.iter().map(queued)).take(max).collect())
+        let ready = session.queue.ready().map(queued);
+        let parked = session.queue.parked().map(|parked| parked_view(parked, now));
+        Some(sent.chain(ready).chain(parked).take(max).collect())
     }
 
     /// Ends a client's connection (DISCONNECT 0x98 for 5.0) and its session for good; `false` when
@@ -161,7 +163,7 @@ fn sent_view(packet_id: u16, sent: &Sent, now: Now) -> WaitingView {
     let (stage, qos, kept) = match sent {
         Sent::Puback(kept) => (Stage::Sent, QoS::AtLeastOnce, kept.as_ref()),
         Sent::Pubrec(kept) => (Stage::Sent, QoS::ExactlyOnce, kept.as_ref()),
-        Sent::Pubcomp | Sent::Done => (Stage::Released, QoS::ExactlyOnce, None),
+        Sent::Pubcomp(_) | Sent::Done => (Stage::Released, QoS::ExactlyOnce, None),
     };
     waiting_view((stage, Some(packet_id)), (qos, kept), now)
 }
@@ -180,6 +182,20 @@ fn waiting_view(
         qos,
         retain: delivery.is_some_and(|delivery| delivery.retain),
         expires_unix_ms: expires_ms.map(|at_ms| at_ms + unix_less_ticks_ms),
+        mid: delivery.and_then(|delivery| delivery.mid),
         message,
+    }
+}
+
+fn parked_view(parked: &Parked, now: Now) -> WaitingView {
+    let unix_less_ticks_ms = now.unix_ms.saturating_sub(now.ticks_ms);
+    WaitingView {
+        stage: Stage::Queued,
+        packet_id: None,
+        qos: parked.qos,
+        retain: parked.retain,
+        expires_unix_ms: parked.expires_ms().map(|at_ms| at_ms + unix_less_ticks_ms),
+        mid: Some(parked.mid),
+        message: None,
     }
 }

@@ -6,7 +6,7 @@ use super::mail::Addressee;
 use super::publish::Publication;
 use super::routes::Receiver;
 use super::share::{Attempts, Group, Member};
-use crate::session::Parcel;
+use crate::session::{Mid, Parcel};
 
 #[derive(Debug)]
 pub(super) struct Post {
@@ -29,19 +29,19 @@ impl Post {
     /// Hands a message to the member of a group that was chosen.
     pub(super) fn hand_to_chosen(
         &mut self,
-        group: &Group,
-        member: &Member,
+        (group, member): (&Group, &Member),
+        mid: Option<Mid>,
         parcel: &mut Parcel<'_>,
         desk: &mut Desk,
     ) {
-        self.hand_to_member((group, member), (Attempts::NONE, None), parcel, desk);
+        self.hand_to_member((group, member), (Attempts::NONE, None, mid), parcel, desk);
     }
 
     /// Hands a message to a member of a group after others refused it, or left it behind.
     pub(super) fn hand_to_member(
         &mut self,
         (group, member): (&Group, &Member),
-        (attempts, holder): (Attempts, Option<Box<SessionId>>),
+        (attempts, holder, mid): (Attempts, Option<Box<SessionId>>, Option<Mid>),
         parcel: &mut Parcel<'_>,
         desk: &mut Desk,
     ) {
@@ -50,6 +50,7 @@ impl Post {
         to.share = Some(group.id());
         to.attempts = attempts;
         to.holder = holder;
+        to.name(mid, member.subscriber.sid.is_some());
         if to.session.shard != self.shard && to.is_backlog() {
             member.presence.note_posted();
         }

@@ -3,14 +3,16 @@
 //! Receivers of this shard are served at once; those of another go into its letter. The server
 //! carries the letters when the batch is done.
 
-use super::commons::{Unkept, fnv};
+use super::commons::{Retaining, Unkept, fnv};
 use super::desk::Desk;
+use super::journal::Class;
+use super::keep::recipients;
 use super::mail::Addressee;
 use super::routes::{Hears, Receiver};
-use super::share::{Attempts, SharedChoice};
+use super::share::{Attempts, Group, Member, SharedChoice};
 use super::{SessionId, Shard};
 use crate::codec::QoS;
-use crate::session::{Content, Parcel};
+use crate::session::{Content, Mid, Parcel};
 
 /// What all receivers of one message have in common.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +38,8 @@ impl Shard {
         let mut parcel = Parcel::borrowed(content, qos, retain).accepted(self.now.unix_ms);
         // Retained first, then the routes: see `commons`. Without the flag what is kept stays as it
         // is `[MQTT-3.3.1-8]`.
-        if retain {
-            self.retain(&mut parcel, Unkept::Forget);
-        }
-        self.pass_on(from, &mut parcel)
+        let retained = if retain { self.retain(&mut parcel, Unkept::Forget).1 } else { None };
+        self.pass_on(from, &mut parcel, retained)
     }
 
     /// As [`Self::route`], for a publisher that can be told: with RETAIN and no room to keep it, the
@@ -52,30 +52,52 @@ impl Shard {
         retain: bool,
     ) -> Option<usize> {
         let mut parcel = Parcel::borrowed(content, qos, retain).accepted(self.now.unix_ms);
-        if retain && !self.retain(&mut parcel, Unkept::Stay) {
-            return None;
+        let mut retained = None;
+        if retain {
+            let (is_kept, mid) = self.retain(&mut parcel, Unkept::Stay);
+            if !is_kept {
+                return None;
+            }
+            retained = mid;
         }
-        Some(self.pass_on(Some(from), &mut parcel))
+        Some(self.pass_on(Some(from), &mut parcel, retained))
     }
 
-    fn pass_on(&mut self, from: Option<SessionId>, parcel: &mut Parcel<'_>) -> usize {
+    /// `retained`: the name of the message where it is to be written down as the retained one.
+    fn pass_on(
+        &mut self,
+        from: Option<SessionId>,
+        parcel: &mut Parcel<'_>,
+        retained: Option<Mid>,
+    ) -> usize {
         let publication = Publication { from, qos: parcel.qos(), retain: parcel.retain() };
         let matched = self.remembered.find(parcel.content().topic, &self.commons);
-        self.post.begin_message();
-        let mut receivers = matched.groups.len();
-        for receiver in &matched.receivers {
-            receivers += usize::from(receiver.hears != Hears::Own);
-            if let Some(addressee) = publication.address(receiver) {
-                self.post.hand_over(&addressee, parcel, &mut self.desk);
-            }
-        }
+        let mut chosen: Vec<(&Group, &Member)> = Vec::new();
         if !matched.groups.is_empty() {
             let choice = self.limits.shared_choice;
             let publisher = publisher(choice, from, &self.desk);
             for group in &matched.groups {
-                let member = group.choose(choice, publisher);
-                self.post.hand_to_chosen(group, member, parcel, &mut self.desk);
+                chosen.push((group, group.choose(choice, publisher)));
             }
+        }
+        let mid = if matched.may_last || retained.is_some() {
+            let class = self.desk.class(matched.class);
+            let recipients = recipients(publication, matched, &chosen);
+            self.desk.keep(parcel, (class, retained), recipients)
+        } else {
+            None
+        };
+        self.post.begin_message();
+        let mut receivers = matched.groups.len();
+        for receiver in &matched.receivers {
+            receivers += usize::from(receiver.hears != Hears::Own);
+            if let Some(mut addressee) = publication.address(receiver) {
+                addressee.name(mid, receiver.sid.is_some());
+                self.post.hand_over(&addressee, parcel, &mut self.desk);
+            }
+        }
+        for (group, member) in chosen {
+            self.post.hand_to_chosen((group, member), mid, parcel, &mut self.desk);
         }
         if receivers == 0 && from.is_some() {
             self.desk.counters.messages_unmatched += 1;
@@ -83,16 +105,48 @@ impl Shard {
         receivers
     }
 
-    /// Whether it is kept as it should be.
-    fn retain(&mut self, parcel: &mut Parcel<'_>, without_room: Unkept) -> bool {
+    /// Whether it is kept as it should be, and its name where it is to be written down.
+    fn retain(&mut self, parcel: &mut Parcel<'_>, without_room: Unkept) -> (bool, Option<Mid>) {
+        let topic = parcel.content().topic;
+        let class = self.desk.class(self.limits.durability.class(topic));
         if parcel.content().payload.is_empty() {
             // An empty payload removes the retained message `[MQTT-3.3.1-6]` and is none itself
             // `[MQTT-3.3.1-7]`.
-            self.commons.forget_retained(parcel.content().topic);
-            true
-        } else {
-            self.commons.retain(parcel.message(), self.now, without_room)
+            self.forget_retained_of(topic, class);
+            return (true, None);
         }
+        let by = (class != Class::Memory).then_some(self.number);
+        let Retaining { is_kept, mid, expired } =
+            self.commons.retain(parcel.message(), self.now, without_room, by);
+        for (mid, topic) in expired {
+            self.desk.trays.records.retained_gone(mid, &topic, None);
+        }
+        match mid {
+            Some(mid) if !is_kept => {
+                self.desk.trays.records.retained_gone(mid, topic, Some(class));
+                (false, None)
+            }
+            mid => (is_kept, mid),
+        }
+    }
+
+    /// Deletes the retained message of a topic; `false` when there is none.
+    fn forget_retained_of(&mut self, topic: &str, class: Class) -> bool {
+        let by = (class != Class::Memory).then_some(self.number);
+        let Retaining { is_kept, mid, .. } = self.commons.forget_retained(topic, by);
+        if let Some(mid) = mid {
+            self.desk.trays.records.retained_gone(mid, topic, Some(class));
+        }
+        is_kept
+    }
+
+    /// Deletes the retained message of a topic in the operator's name; `false` when there is none.
+    pub fn forget_retained(&mut self, topic: &str, now: super::Now) -> bool {
+        self.begin(now);
+        let class = self.desk.class(self.limits.durability.class(topic));
+        let forgotten = self.forget_retained_of(topic, class);
+        self.finish();
+        forgotten
     }
 }
 
@@ -115,6 +169,7 @@ impl Publication {
             share: None,
             attempts: Attempts::NONE,
             holder: None,
+            mid: None,
             // `[MQTT-3.8.4-8]`, of a member of a group too `[MQTT-4.8.2-3]`.
             qos: self.qos.min(receiver.qos),
             // `[MQTT-3.3.1-12]` `[MQTT-3.3.1-13]`

@@ -41,8 +41,7 @@ impl Shard {
     #[must_use]
     pub fn choked(&self, id: ConnectionId) -> bool {
         let session = self.desk.roster.connected(id);
-        let link = session.and_then(|session| session.link.as_ref());
-        link.is_some_and(|link| link.outbox.len() >= self.desk.choke_bytes())
+        session.is_some_and(|session| session.unsent_bytes() >= self.desk.choke_bytes())
     }
 
     /// Whether the last [`Self::receive`] stopped for having made as many deliveries, or letters as
@@ -170,6 +169,7 @@ impl Shard {
         }
         let checks_payload_format = self.limits.checks_payload_format && !properties.is_empty();
         let (qos, packet_id) = (publish.qos, publish.packet_id);
+        let before = self.desk.ticket();
         let receive_maximum = self.limits.receive_maximum;
         let Some(session) = self.desk.roster.session_mut(id.slot) else {
             return Ok(());
@@ -185,6 +185,7 @@ impl Shard {
         // Only 5.0 has an answer that refuses, and QoS 0 has none.
         let is_told = session.version == Version::V5 && qos != QoS::AtMostOnce;
         let mut reason = ReasonCode::Success;
+        let sid = session.sid();
         if session.accept(qos, packet_id, receive_maximum)? {
             let from = self.session_id(id.slot);
             let content = Content { topic, properties, payload: publish.payload, expires_ms };
@@ -198,8 +199,12 @@ impl Shard {
                 Some(_) => {}
                 None => return self.refuse_retained(id, publish),
             }
+            if let Some(sid) = sid.filter(|_| qos == QoS::ExactlyOnce) {
+                self.desk.trays.records.received(sid, packet_id);
+            }
         }
-        self.answer_publish(id, publish, reason);
+        let waits = self.desk.ticket() != before;
+        self.answer_publish(id, publish, reason, waits);
         Ok(())
     }
 
@@ -219,20 +224,32 @@ impl Shard {
             let words = "topics below $SYS are the broker's own";
             return self.refuse_publish(id, publish, ReasonCode::NotAuthorized, words);
         }
-        session.accept(publish.qos, publish.packet_id, receive_maximum)?;
-        self.answer_publish(id, publish, ReasonCode::Success);
+        let sid = session.sid();
+        let is_new = session.accept(publish.qos, publish.packet_id, receive_maximum)?;
+        let lasts = sid.filter(|_| is_new && publish.qos == QoS::ExactlyOnce);
+        if let Some(sid) = lasts {
+            self.desk.trays.records.received(sid, publish.packet_id);
+        }
+        self.answer_publish(id, publish, ReasonCode::Success, lasts.is_some());
         Ok(())
     }
 
-    fn answer_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, reason: ReasonCode) {
+    /// `waits`: once it is on the disk.
+    fn answer_publish(
+        &mut self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+        reason: ReasonCode,
+        waits: bool,
+    ) {
         // By its QoS `[MQTT-3.3.4-1]`, with its identifier `[MQTT-2.2.1-5]`: `[MQTT-4.3.2-4]`
         // `[MQTT-4.3.3-8]`.
         let packet_id = publish.packet_id;
         let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
         match publish.qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.desk.send(id.slot, &Packet::Puback(ack)),
-            QoS::ExactlyOnce => self.desk.send(id.slot, &Packet::Pubrec(ack)),
+            QoS::AtLeastOnce => self.desk.acknowledge(id.slot, &Packet::Puback(ack), waits),
+            QoS::ExactlyOnce => self.desk.acknowledge(id.slot, &Packet::Pubrec(ack), waits),
         }
     }
 
@@ -273,8 +290,8 @@ impl Shard {
         let ack = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
         match publish.qos {
             QoS::AtMostOnce => Ok(()),
-            QoS::AtLeastOnce => self.desk.answer(id.slot, words, &Packet::Puback(ack)),
-            QoS::ExactlyOnce => self.desk.answer(id.slot, words, &Packet::Pubrec(ack)),
+            QoS::AtLeastOnce => self.desk.answer(id.slot, words, &Packet::Puback(ack), false),
+            QoS::ExactlyOnce => self.desk.answer(id.slot, words, &Packet::Pubrec(ack), false),
         }
     }
 

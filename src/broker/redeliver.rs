@@ -24,12 +24,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
+use super::keep::shared_recipient;
 use super::mail::Addressee;
+use super::publish::Publication;
 use super::share::{Attempts, Group, Member};
 use super::timers::{Purpose, Timer};
 use super::{SessionId, Shard};
 use crate::codec::QoS;
-use crate::session::{Delivery, DropReason, Message, Parcel, Portion, Session, ShareId};
+use crate::session::{Delivery, DropReason, Message, Mid, Parcel, Portion, Session, ShareId};
 
 /// What is asked of one member at once.
 const PORTION: Portion = Portion { messages: 64, bytes: 64 * 1024 };
@@ -69,6 +71,8 @@ struct Leftover {
     message: Arc<Message>,
     /// Who does not have it.
     member: SessionId,
+    /// Its name in the journal, where it was there for this member.
+    mid: Option<Mid>,
     /// Members that refused it, `member` the last of them; none when it left.
     attempts: Attempts,
     reason: Option<DropReason>,
@@ -122,8 +126,9 @@ impl Leftovers {
         let attempts = reason.map_or(Attempts::NONE, |_| to.attempts.and(is_away, too_large));
         // Who is gone is given nothing back.
         let holder = to.holder.clone().filter(|holder| **holder != to.session);
-        let member = to.session;
-        self.messages.push_back(Leftover { share, message, member, attempts, reason, holder });
+        let (member, mid) = (to.session, to.mid);
+        let leftover = Leftover { share, message, member, mid, attempts, reason, holder };
+        self.messages.push_back(leftover);
     }
 
     /// A refusal that came when the message had waited.
@@ -131,17 +136,21 @@ impl Leftovers {
         let Some(share) = delivery.share else { return };
         let attempts = Attempts::NONE.and(false, true);
         let reason = Some(DropReason::PacketTooLarge);
-        let (message, holder) = (delivery.message, None);
-        self.messages.push_back(Leftover { share, message, member, attempts, reason, holder });
+        let Delivery { message, mid, .. } = delivery;
+        let holder = None;
+        let leftover = Leftover { share, message, member, mid, attempts, reason, holder };
+        self.messages.push_back(leftover);
     }
 
     /// `is_held`: what nobody takes goes back to `member`.
     fn left_behind(&mut self, member: SessionId, deliveries: Vec<Delivery>, is_held: bool) {
         for delivery in deliveries {
             let Some(share) = delivery.share else { continue };
-            let (message, attempts, reason) = (delivery.message, Attempts::NONE, None);
+            let Delivery { message, mid, .. } = delivery;
+            let (attempts, reason) = (Attempts::NONE, None);
             let holder = is_held.then(|| Box::new(member));
-            self.messages.push_back(Leftover { share, message, member, attempts, reason, holder });
+            let leftover = Leftover { share, message, member, mid, attempts, reason, holder };
+            self.messages.push_back(leftover);
         }
     }
 }
@@ -301,8 +310,9 @@ impl Shard {
     }
 
     fn hand_on(&mut self, leftover: Leftover) {
-        let Leftover { share, message, member, attempts, reason, holder } = leftover;
+        let Leftover { share, message, member, mid, attempts, reason, holder } = leftover;
         if message.has_expired(self.now.ticks_ms) {
+            mid.into_iter().for_each(|mid| self.desk.settle(member, mid));
             return self.desk.counters.dropped(DropReason::Expired, 1);
         }
         let group = self.commons.group(share);
@@ -322,12 +332,19 @@ impl Shard {
             (Some((group, next)), _) => {
                 self.post.begin_message();
                 let parcel = &mut Parcel::stored(&message);
-                let course = (attempts, holder);
+                let class = self.desk.class(self.limits.durability.class(message.topic()));
+                let publication =
+                    Publication { from: None, qos: parcel.qos(), retain: parcel.retain() };
+                // It goes to somebody else: a message of its own, as the journal sees it.
+                let recipient = shared_recipient(publication, group, next);
+                let new = self.desk.keep(parcel, (class, None), recipient.into_iter());
+                let course = (attempts, holder, new);
                 self.post.hand_to_member((group, next), course, parcel, &mut self.desk);
             }
             (None, Some(reason)) => self.desk.lost(member, reason),
             (None, None) => self.desk.counters.messages_unmatched += 1,
         }
+        mid.into_iter().for_each(|mid| self.desk.settle(member, mid));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::RetainedView;
 use super::status::is_reserved;
-use crate::session::Message;
+use crate::session::{Message, Mid};
 use crate::topic::Index;
 
 /// A retained message.
@@ -13,6 +13,8 @@ use crate::topic::Index;
 pub(super) struct Retained {
     pub(super) message: Arc<Message>,
     pub(super) stored_unix_ms: u64,
+    /// Its name in the journal, if it is there.
+    mid: Option<Mid>,
 }
 
 /// The retained messages a filter matches.
@@ -60,8 +62,13 @@ impl RetainedStore {
         self.index.value(topic).map(|retained| retained.message.weight())
     }
 
+    /// The name of the message of a topic in the journal.
+    pub(super) fn mid(&self, topic: &str) -> Option<Mid> {
+        self.index.value(topic).and_then(|retained| retained.mid)
+    }
+
     /// Replaces the message of a topic `[MQTT-3.3.1-5]`.
-    pub(super) fn store(&mut self, message: Arc<Message>, stored_unix_ms: u64) {
+    pub(super) fn store(&mut self, message: Arc<Message>, stored_unix_ms: u64, mid: Option<Mid>) {
         self.bytes += message.weight();
         if is_reserved(message.topic()) {
             self.status_len += 1;
@@ -70,7 +77,7 @@ impl RetainedStore {
         if let Some(at_ms) = message.expires_ms() {
             self.expiries.insert((at_ms, message.topic().into()));
         }
-        let retained = Retained { message: Arc::clone(&message), stored_unix_ms };
+        let retained = Retained { message: Arc::clone(&message), stored_unix_ms, mid };
         if let Some(replaced) = self.index.insert(message.topic(), retained) {
             self.gone(&replaced.message, message.expires_ms());
         }
@@ -87,13 +94,17 @@ impl RetainedStore {
 
     /// Forgets what has expired. Nobody gets an expired message in any case; this gives its memory
     /// back, and is called where new messages come in.
-    pub(super) fn forget_expired(&mut self, ticks_ms: u64) {
+    /// Says of which topics.
+    pub(super) fn forget_expired(&mut self, ticks_ms: u64) -> Vec<Box<str>> {
+        let mut topics = Vec::new();
         while let Some((at_ms, _)) = self.expiries.first()
             && *at_ms <= ticks_ms
         {
-            let Some((_, topic)) = self.expiries.pop_first() else { return };
+            let Some((_, topic)) = self.expiries.pop_first() else { break };
             self.forget(&topic);
+            topics.push(topic);
         }
+        topics
     }
 
     /// A message has left the index; `successor_ms` is when the one in its place expires.
@@ -150,12 +161,12 @@ mod tests {
     #[test]
     fn an_expired_message_gives_its_memory_back_and_a_newer_one_stays() {
         let mut store = RetainedStore::default();
-        store.store(message("gone", Some(10)), 0);
-        store.store(message("renewed", Some(10)), 0);
-        store.store(message("renewed", Some(30)), 0);
-        store.store(message("same time", Some(10)), 0);
-        store.store(message("same time", Some(10)), 0);
-        store.store(message("for ever", None), 0);
+        store.store(message("gone", Some(10)), 0, None);
+        store.store(message("renewed", Some(10)), 0, None);
+        store.store(message("renewed", Some(30)), 0, None);
+        store.store(message("same time", Some(10)), 0, None);
+        store.store(message("same time", Some(10)), 0, None);
+        store.store(message("for ever", None), 0, None);
         store.forget_expired(20);
         let found = store.find("#", 20, 9).retained;
         let topics: Vec<_> = found.iter().map(|one| one.message.topic()).collect();

@@ -147,6 +147,11 @@ impl Roster {
         presence
     }
 
+    /// The same, where it was asked for before.
+    pub(super) fn known_presence(&self, number: u32) -> Option<Arc<Presence>> {
+        self.slots.get(number as usize)?.presence.clone()
+    }
+
     /// Puts a new session in; `None` when there are 2^32 already.
     pub(super) fn insert(&mut self, session: Session) -> Option<u32> {
         let slot = match self.free.pop() {

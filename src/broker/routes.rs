@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::SessionId;
 use super::groups::{Groups, Left};
+use super::journal::Class;
 use super::share::{Group, Member, Presence};
 use crate::codec::QoS;
-use crate::session::{Identifiers, ShareId, Subscription};
+use crate::session::{Identifiers, ShareId, Sid, Subscription};
 use crate::topic::{TopicFilter, Trie};
 
 /// One subscription as the routes keep it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     pub(super) session: SessionId,
+    /// Its name in the journal, if it outlives its connection.
+    pub(super) sid: Option<Sid>,
     pub(super) qos: QoS,
     pub(super) no_local: bool,
     pub(super) retain_as_published: bool,
@@ -38,6 +41,8 @@ pub(super) struct Routes {
 #[derive(Clone, Debug)]
 pub(super) struct Receiver {
     pub(super) session: SessionId,
+    /// Its name in the journal, if it outlives its connection.
+    pub(super) sid: Option<Sid>,
     /// The highest of the subscriptions' `[MQTT-3.3.4-2]`.
     pub(super) qos: QoS,
     pub(super) hears: Hears,
@@ -61,13 +66,18 @@ pub(super) enum Hears {
 pub(super) struct Matched {
     pub(super) receivers: Vec<Receiver>,
     pub(super) groups: Vec<Arc<Group>>,
+    /// How long its messages last.
+    pub(super) class: Class,
+    /// Whether some of them are to outlive their connections.
+    pub(super) may_last: bool,
 }
 
 impl Subscriber {
-    fn new(session: SessionId, subscription: &Subscription) -> Self {
+    pub(super) fn new(session: SessionId, sid: Option<Sid>, subscription: &Subscription) -> Self {
         let options = subscription.options;
         Self {
             session,
+            sid,
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
@@ -83,6 +93,7 @@ impl Receiver {
         let known = if subscriber.identifier == 0 { &[][..] } else { &identifier[..] };
         Self {
             session: subscriber.session,
+            sid: subscriber.sid,
             qos: subscriber.qos,
             hears: if subscriber.no_local { Hears::Others } else { Hears::All },
             retain_as_published: subscriber.retain_as_published,
@@ -115,6 +126,7 @@ impl Receiver {
             .collect();
         Self {
             session: first.session,
+            sid: first.sid,
             qos: subscribers.iter().map(|subscriber| subscriber.qos).max().unwrap_or(first.qos),
             hears,
             retain_as_published: subscribers.iter().any(|one| one.retain_as_published),
@@ -143,12 +155,10 @@ impl Routes {
     pub(super) fn subscribe(
         &mut self,
         filter: TopicFilter<'_>,
-        session: SessionId,
-        subscription: &Subscription,
+        subscriber: Subscriber,
         presence: Option<&Arc<Presence>>,
         known: bool,
     ) {
-        let subscriber = Subscriber::new(session, subscription);
         match (filter.share(), presence) {
             (Some(_), Some(presence)) => {
                 let presence = Arc::clone(presence);
@@ -195,7 +205,9 @@ impl Routes {
         let same = |a: &Subscriber, b: &Subscriber| a.session == b.session;
         let mut receivers = Vec::new();
         subscribers.chunk_by(same).for_each(|chunk| Receiver::merge(chunk, &mut receivers));
-        Matched { receivers, groups }
+        let may_last = receivers.iter().any(|receiver| receiver.sid.is_some())
+            || groups.iter().any(|group: &Arc<Group>| group.may_last());
+        Matched { receivers, groups, class: Class::Memory, may_last }
     }
 }
 

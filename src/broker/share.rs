@@ -119,6 +119,7 @@ impl Member {
 #[derive(Debug)]
 pub(super) struct Group {
     id: ShareId,
+    text: Arc<str>,
     members: Vec<Member>,
     /// Index of the member whose turn is next.
     turn: AtomicUsize,
@@ -127,9 +128,14 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(id: ShareId, member: Member) -> Self {
+    pub(super) fn new(id: ShareId, text: &str, member: Member) -> Self {
         let (turn, favourite) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { id, members: vec![member], turn, favourite }
+        Self { id, text: text.into(), members: vec![member], turn, favourite }
+    }
+
+    /// `$share/{ShareName}/{filter}`.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) const fn id(&self) -> ShareId {
@@ -155,6 +161,11 @@ impl Group {
         let mut members = self.members.clone();
         members.retain(|member| member.session() != session);
         (!members.is_empty()).then(|| self.successor(members))
+    }
+
+    /// Whether a member outlives its connection.
+    pub(super) fn may_last(&self) -> bool {
+        self.members.iter().any(|member| member.subscriber.sid.is_some())
     }
 
     /// The member that a session is.
@@ -283,7 +294,7 @@ impl Group {
             .and_then(|old| members.iter().position(|member| member.session() == old.session()));
         let turn = AtomicUsize::new(self.turn.load(Ordering::Relaxed));
         let favourite = AtomicUsize::new(favourite.unwrap_or(usize::MAX));
-        Self { id: self.id, members, turn, favourite }
+        Self { id: self.id, text: Arc::clone(&self.text), members, turn, favourite }
     }
 }
 
@@ -302,6 +313,7 @@ mod tests {
         let session = SessionId { shard: 0, slot, serial: 0 };
         let subscriber = Subscriber {
             session,
+            sid: None,
             qos: QoS::AtLeastOnce,
             no_local: false,
             retain_as_published: false,
@@ -317,7 +329,7 @@ mod tests {
     fn group(backlogs: &[Option<usize>]) -> Group {
         let mut members = (0..).zip(backlogs).map(|(slot, backlog)| member(slot, *backlog));
         let id = ShareId::new(1).expect("not zero");
-        let first = Group::new(id, members.next().expect("a member"));
+        let first = Group::new(id, "$share/g/#", members.next().expect("a member"));
         members.fold(first, |group, member| group.with(member))
     }
 

@@ -61,6 +61,7 @@ pub(super) struct Counters {
     dropped_memory_full: u64,
     dropped_packet_too_large: u64,
     dropped_expired: u64,
+    dropped_lost: u64,
 }
 
 impl Counters {
@@ -71,6 +72,7 @@ impl Counters {
             DropReason::MemoryFull => &mut self.dropped_memory_full,
             DropReason::PacketTooLarge => &mut self.dropped_packet_too_large,
             DropReason::Expired => &mut self.dropped_expired,
+            DropReason::Lost => &mut self.dropped_lost,
         };
         *counter += count;
     }
@@ -103,6 +105,7 @@ impl Counters {
             ("messages.dropped.memory_full", self.dropped_memory_full),
             ("messages.dropped.packet_too_large", self.dropped_packet_too_large),
             ("messages.dropped.expired", self.dropped_expired),
+            ("messages.dropped.damaged", self.dropped_lost),
         ];
         Stats { rows }
     }
@@ -113,5 +116,6 @@ impl Counters {
             + self.dropped_memory_full
             + self.dropped_packet_too_large
             + self.dropped_expired
+            + self.dropped_lost
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::routes::Subscriber;
 use super::{ConnectionId, Shard};
 use crate::codec::{
     Packet, Properties, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscriptionRequest,
@@ -22,6 +23,7 @@ impl Shard {
         subscribe: &Subscribe<'_>,
     ) -> Result<(), Violation> {
         let identifier = subscribe.properties.subscription_identifier();
+        let before = self.desk.ticket();
         self.desk.check_answer(id.slot, subscribe.requests().map(drop))?;
         let mut reasons = Vec::new();
         let mut words = "";
@@ -41,7 +43,8 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.desk.answer(id.slot, words, &Packet::Suback(suback))?;
+        let waits = self.desk.ticket() != before;
+        self.desk.answer(id.slot, words, &Packet::Suback(suback), waits)?;
         if wants_recall {
             self.recall_from_absent(id.slot);
         }
@@ -94,8 +97,12 @@ impl Shard {
         let subscription = Subscription { options, identifier };
         // A client that subscribes again as it did, after a resume, changes no routes.
         if session.subscriptions.insert(filter.as_str(), subscription) != Some(subscription) {
-            let presence = presence.as_ref();
-            self.commons.subscribe(filter, session_id, &subscription, presence, known);
+            let (sid, presence) = (session.sid(), presence.as_ref());
+            let subscriber = Subscriber::new(session_id, sid, &subscription);
+            self.commons.subscribe(filter, subscriber, presence, known);
+            if let Some(sid) = sid {
+                self.desk.trays.records.subscribed(sid, request.filter, &subscription);
+            }
         }
         // `[MQTT-3.3.1-9]` `[MQTT-3.3.1-10]` `[MQTT-3.3.1-11]`; also again `[MQTT-3.8.4-4]`.
         let retained = filter.share().is_none()
@@ -137,7 +144,8 @@ impl Shard {
                 // `[MQTT-3.8.4-8]`
                 let qos = asked.min(retained.message.qos());
                 let (message, identifiers) = (Arc::clone(&retained.message), identifiers.clone());
-                let delivery = Delivery { message, qos, retain: true, share: None, identifiers };
+                let (mid, share) = (None, None);
+                let delivery = Delivery { message, mid, qos, retain: true, share, identifiers };
                 let outcome = self
                     .desk
                     .change(id.slot, |session, bounds| session.enqueue_retained(delivery, bounds));
@@ -173,6 +181,7 @@ impl Shard {
         unsubscribe: &Unsubscribe<'_>,
     ) -> Result<(), Violation> {
         self.desk.check_answer(id.slot, unsubscribe.filters().map(drop))?;
+        let before = self.desk.ticket();
         let session_id = self.session_id(id.slot);
         let mut reasons = Vec::new();
         let mut words = "";
@@ -191,6 +200,9 @@ impl Shard {
             // The very filter `[MQTT-3.10.4-1]`; no route, no new message `[MQTT-3.10.4-2]`.
             let removed = session.subscriptions.remove(filter.as_str()).is_some();
             if removed {
+                if let Some(sid) = session.sid() {
+                    self.desk.trays.records.unsubscribed(sid, text);
+                }
                 let share = filter.share().and_then(|_| self.commons.group_named(text));
                 self.commons.unsubscribe(std::iter::once(filter), session_id);
                 if let Some(group) = share {
@@ -204,7 +216,8 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.desk.answer(id.slot, words, &Packet::Unsuback(unsuback))
+        let waits = self.desk.ticket() != before;
+        self.desk.answer(id.slot, words, &Packet::Unsuback(unsuback), waits)
     }
 }
 

@@ -13,6 +13,10 @@ pub(super) enum Purpose {
     SessionExpiry,
     /// What members that are away keep is offered to others again; of no slot.
     Recall,
+    /// What sessions are done with is written down; of no slot.
+    Position,
+    /// Messages that wait may have expired; of no slot.
+    MessageExpiry,
 }
 
 #[derive(Clone, Copy, Debug)]

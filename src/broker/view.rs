@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::codec::{QoS, SubscriptionOptions, Version};
-use crate::session::Message;
+use crate::session::{Message, Mid};
 
 /// One client: its session and, when connected, its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,9 @@ pub struct WaitingView {
     pub retain: bool,
     /// When it expires, milliseconds since 1970.
     pub expires_unix_ms: Option<u64>,
-    /// The message, where it is kept: it is not once it was sent to a client whose session ends
-    /// with the connection.
+    /// The name of the message in the store, if it is there.
+    pub mid: Option<Mid>,
+    /// The message, where it is in memory: it is not while it is parked in the store, nor once it was
+    /// sent to a client whose session ends with the connection.
     pub message: Option<Arc<Message>>,
 }

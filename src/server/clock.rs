@@ -6,16 +6,20 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::broker::Now;
 
+/// What `ticks_ms` was when the machine started: 34 years.
+const ORIGIN_MS: u64 = 1 << 40;
+
 /// The clocks of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock;
 
 impl Clock {
-    /// The time as a shard is told it: `CLOCK_MONOTONIC` and `CLOCK_REALTIME`, in milliseconds.
+    /// The time as a shard is told it: `CLOCK_MONOTONIC` and `CLOCK_REALTIME`, in milliseconds. The
+    /// former begins far from zero, so that what was before the machine started has a time too.
     #[must_use]
     pub fn now() -> Now {
         Now {
-            ticks_ms: read_ms(ClockId::CLOCK_MONOTONIC),
+            ticks_ms: ORIGIN_MS + read_ms(ClockId::CLOCK_MONOTONIC),
             unix_ms: read_ms(ClockId::CLOCK_REALTIME),
         }
     }

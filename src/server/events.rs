@@ -95,6 +95,7 @@ const fn drop_words(reason: DropReason) -> &'static str {
         DropReason::MemoryFull => "the memory budget is used up ([limits] memory_bytes_max)",
         DropReason::PacketTooLarge => "the message is above the client's Maximum Packet Size",
         DropReason::Expired => "the message expired while it waited",
+        DropReason::Lost => "its record in the store is damaged or gone (mqttd store check)",
     }
 }
 

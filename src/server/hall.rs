@@ -186,6 +186,7 @@ impl Hall {
             }
         }
         errands.take_events(trays);
+        self.shard.posted();
     }
 
     /// How long the own thread may sleep; `None` = until something happens.

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Delivery;
+use super::{Delivery, Mid};
 use crate::codec::QoS;
 
 /// Where a sent message stands.
@@ -23,8 +23,8 @@ pub enum Sent {
     /// QoS 2: waits for PUBREC `[MQTT-4.3.3-3]`.
     Pubrec(Option<Delivery>),
     /// QoS 2: PUBREL is sent, waits for PUBCOMP `[MQTT-4.3.3-5]`; the message is gone and cannot be
-    /// sent again `[MQTT-4.3.3-6]`.
-    Pubcomp,
+    /// sent again `[MQTT-4.3.3-6]`. Its name in the journal stays.
+    Pubcomp(Option<Mid>),
 }
 
 /// The acknowledgement does not fit the state its Packet Identifier is in.
@@ -113,64 +113,62 @@ impl Inflight {
         self.unacknowledged += 1;
     }
 
-    /// PUBACK came; whatever it says, the message is acknowledged `[MQTT-4.4.0-2]`.
+    /// PUBACK came; whatever it says, the message is acknowledged `[MQTT-4.4.0-2]`. Says its name.
     ///
     /// # Errors
     /// Nothing of QoS 1 waits under this identifier.
-    pub fn puback(&mut self, packet_id: u16) -> Result<(), Mismatch> {
+    pub fn puback(&mut self, packet_id: u16) -> Result<Option<Mid>, Mismatch> {
         match self.find(packet_id)? {
-            Sent::Puback(_) => {
-                self.finish(packet_id);
-                Ok(())
-            }
+            Sent::Puback(_) => Ok(self.finish(packet_id)),
             Sent::Done => Err(Mismatch::NotFound),
-            Sent::Pubrec(_) | Sent::Pubcomp => Err(Mismatch::WrongKind),
+            Sent::Pubrec(_) | Sent::Pubcomp(_) => Err(Mismatch::WrongKind),
         }
     }
 
     /// PUBREC came; with an error code the exchange ends here `[MQTT-4.3.3-4]` `[MQTT-4.4.0-2]`.
+    /// Says the name of the message, unless it was said before.
     ///
     /// # Errors
     /// Nothing of QoS 2 waits under this identifier.
-    pub fn pubrec(&mut self, packet_id: u16, refused: bool) -> Result<(), Mismatch> {
+    pub fn pubrec(&mut self, packet_id: u16, refused: bool) -> Result<Option<Mid>, Mismatch> {
         match self.find(packet_id)? {
-            Sent::Pubrec(_) if refused => self.finish(packet_id),
-            Sent::Pubrec(_) => self.replace(packet_id, Sent::Pubcomp),
+            Sent::Pubrec(_) if refused => Ok(self.finish(packet_id)),
+            Sent::Pubrec(kept) => {
+                let mid = kept.as_ref().and_then(|delivery| delivery.mid);
+                self.replace(packet_id, Sent::Pubcomp(mid));
+                Ok(mid)
+            }
             // A repeated PUBREC is answered with PUBREL again.
-            Sent::Pubcomp => {}
-            Sent::Done => return Err(Mismatch::NotFound),
-            Sent::Puback(_) => return Err(Mismatch::WrongKind),
+            Sent::Pubcomp(_) => Ok(None),
+            Sent::Done => Err(Mismatch::NotFound),
+            Sent::Puback(_) => Err(Mismatch::WrongKind),
         }
-        Ok(())
     }
 
-    /// PUBCOMP came.
+    /// PUBCOMP came. Says the name of the message.
     ///
     /// # Errors
     /// No PUBREL is outstanding under this identifier.
-    pub fn pubcomp(&mut self, packet_id: u16) -> Result<(), Mismatch> {
+    pub fn pubcomp(&mut self, packet_id: u16) -> Result<Option<Mid>, Mismatch> {
         match self.find(packet_id)? {
-            Sent::Pubcomp => {
-                self.finish(packet_id);
-                Ok(())
-            }
+            Sent::Pubcomp(_) => Ok(self.finish(packet_id)),
             Sent::Done => Err(Mismatch::NotFound),
             Sent::Puback(_) | Sent::Pubrec(_) => Err(Mismatch::WrongKind),
         }
     }
 
-    /// Ends an exchange that cannot go on. What another member of a group may have, as
-    /// [`Self::take_shared`] says, is given back.
+    /// Ends an exchange that cannot go on: gives back what was to be sent. Another member of a group
+    /// may have what [`Self::take_shared`] would take.
     pub fn discard(&mut self, packet_id: u16) -> Option<Delivery> {
         if !self.find(packet_id).is_ok_and(|sent| !matches!(sent, Sent::Done)) {
             return None;
         }
-        let shared = match self.find(packet_id) {
-            Ok(Sent::Puback(Some(kept))) if kept.share.is_some() => Some(kept.clone()),
+        let kept = match self.find(packet_id) {
+            Ok(Sent::Puback(Some(kept)) | Sent::Pubrec(Some(kept))) => Some(kept.clone()),
             _ => None,
         };
         self.finish(packet_id);
-        shared
+        kept
     }
 
     /// Takes out the QoS 1 messages that came by a Shared Subscription and are `wanted`, in order.
@@ -221,12 +219,77 @@ impl Inflight {
         self.index(packet_id).map(|index| &self.entries[index])
     }
 
-    fn finish(&mut self, packet_id: u16) {
-        self.replace(packet_id, Sent::Done);
+    /// After a restart: identifiers go on at `next`.
+    #[must_use]
+    pub fn restored(next: u16) -> Self {
+        Self { first: next.max(1), ..Self::default() }
+    }
+
+    /// A QoS 2 message that was under way before a restart, in the order of sending, with the
+    /// identifier it has at the client: to be sent again, or, without `kept`, its PUBREL.
+    pub fn restore(&mut self, packet_id: u16, mid: Mid, kept: Option<Delivery>) {
+        self.bytes += kept.as_ref().map_or(0, |delivery| delivery.message.weight());
+        let sent = match kept {
+            Some(kept) => Sent::Pubrec(Some(kept)),
+            None => Sent::Pubcomp(Some(mid)),
+        };
+        self.elders.insert(packet_id, (self.elders_begun, sent));
+        self.elders_begun += 1;
+        self.unacknowledged += 1;
+    }
+
+    /// The identifier that is given out next, unless it is in use.
+    #[must_use]
+    pub fn upcoming(&self) -> u16 {
+        self.id_at(self.entries.len())
+    }
+
+    /// The smallest name of a message in it.
+    #[must_use]
+    pub fn first_mid(&self) -> Option<Mid> {
+        self.mids().map(|(mid, _)| mid).min()
+    }
+
+    /// The names of all messages in it; `true` where the message itself is still of use.
+    pub fn mids(&self) -> impl Iterator<Item = (Mid, bool)> + '_ {
+        let elders = self.elders.values().map(|(_, sent)| sent);
+        elders.chain(&self.entries).filter_map(Sent::mid)
+    }
+
+    /// The messages kept for a re-delivery, with their identifiers, in the order of sending.
+    pub fn kept_mut(&mut self) -> impl Iterator<Item = (u16, &mut Delivery)> {
+        let first = self.first;
+        let ids = std::iter::successors(Some(first), |id| Some(after(*id)));
+        let elders = self.elders.iter_mut().map(|(id, (_, sent))| (*id, sent));
+        let all = elders.chain(ids.zip(self.entries.iter_mut()));
+        all.filter_map(|(id, sent)| match sent {
+            Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) => Some((id, delivery)),
+            Sent::Done | Sent::Puback(None) | Sent::Pubrec(None) | Sent::Pubcomp(_) => None,
+        })
+    }
+
+    /// The journal forgets the session: says which messages of it are still of use.
+    pub fn forget_mids(&mut self) -> Vec<Mid> {
+        let of_use = self.mids().filter(|(_, is_of_use)| *is_of_use);
+        let mids = of_use.map(|(mid, _)| mid).collect();
+        let elders = self.elders.values_mut().map(|(_, sent)| sent);
+        for sent in elders.chain(&mut self.entries) {
+            match sent {
+                Sent::Puback(Some(kept)) | Sent::Pubrec(Some(kept)) => kept.mid = None,
+                Sent::Pubcomp(mid) => *mid = None,
+                Sent::Done | Sent::Puback(None) | Sent::Pubrec(None) => {}
+            }
+        }
+        mids
+    }
+
+    fn finish(&mut self, packet_id: u16) -> Option<Mid> {
+        let mid = self.replace(packet_id, Sent::Done);
         self.unacknowledged -= 1;
         if self.elders.remove(&packet_id).is_none() {
             self.close_gaps();
         }
+        mid
     }
 
     /// The first entry is never a gap.
@@ -262,17 +325,19 @@ impl Inflight {
         }
     }
 
-    fn replace(&mut self, packet_id: u16, sent: Sent) {
+    /// Puts another state in the place of one; says the name of the message.
+    fn replace(&mut self, packet_id: u16, sent: Sent) -> Option<Mid> {
         let index = self.index(packet_id);
         let place = match (self.elders.get_mut(&packet_id), index) {
             (Some((_, place)), _) => place,
             (None, Ok(index)) => &mut self.entries[index],
-            (None, Err(_)) => return,
+            (None, Err(_)) => return None,
         };
         let replaced = std::mem::replace(place, sent);
-        if let Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) = replaced {
+        if let Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) = &replaced {
             self.bytes -= delivery.message.weight();
         }
+        replaced.mid().map(|(mid, _)| mid)
     }
 
     fn index(&self, packet_id: u16) -> Result<usize, Mismatch> {
@@ -291,6 +356,15 @@ impl Inflight {
 }
 
 impl Sent {
+    /// The name of its message, and whether that is still of use.
+    fn mid(&self) -> Option<(Mid, bool)> {
+        match self {
+            Self::Done => None,
+            Self::Puback(kept) | Self::Pubrec(kept) => Some((kept.as_ref()?.mid?, true)),
+            Self::Pubcomp(mid) => Some(((*mid)?, false)),
+        }
+    }
+
     /// Takes out a QoS 1 message that came by a Shared Subscription and is `wanted`.
     fn take_shared(&mut self, wanted: &mut impl FnMut(&Delivery) -> bool) -> Option<Delivery> {
         let Self::Puback(kept) = self else { return None };

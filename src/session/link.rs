@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Aliases, AssignedAliases, Authentication, Outbox};
+use super::{Aliases, AssignedAliases, Authentication, Held, Outbox};
 use crate::codec::Version;
 
 /// What the client said it can take.
@@ -44,6 +44,8 @@ pub struct Link {
     pub assigned: Option<Box<AssignedAliases>>,
     /// Bytes for the socket.
     pub outbox: Outbox,
+    /// Packets that wait for the disk.
+    pub held: Option<Box<Held>>,
     /// Packet Identifiers still to be sent again after a resume, last first.
     pub resend: Vec<u16>,
     /// Whether the connection stands in the tray of dirty ones.
@@ -61,6 +63,23 @@ impl Link {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let assigned_bytes = self.assigned.as_ref().map_or(0, |assigned| assigned.bytes());
-        self.outbox.len() + self.aliases.bytes() + assigned_bytes
+        self.unsent_bytes() + self.aliases.bytes() + assigned_bytes
+    }
+
+    /// Bytes for the socket, those that wait for the disk included.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.outbox.len() + self.held.as_ref().map_or(0, |held| held.len())
+    }
+
+    /// Where to encode a packet that waits for the disk.
+    pub fn held_buffer(&mut self) -> &mut Vec<u8> {
+        self.held.get_or_insert_default().buffer()
+    }
+
+    /// Whether nothing may go out yet, not even CONNACK.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.is_shut())
     }
 }

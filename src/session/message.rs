@@ -8,6 +8,9 @@ use crate::codec::{Properties, QoS};
 /// The name of a message in the journal: grows, and is never used twice.
 pub type Mid = NonZeroU64;
 
+/// The name of a session in the journal: the same.
+pub type Sid = NonZeroU64;
+
 /// What a receiver gets of a message, borrowed from wherever it lies.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {

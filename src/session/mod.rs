@@ -16,9 +16,11 @@ mod alias;
 mod assigned;
 mod authentication;
 mod fitted;
+mod held;
 mod identifiers;
 mod inbound;
 mod inflight;
+mod kept;
 mod link;
 mod message;
 mod outbound;
@@ -35,13 +37,15 @@ pub use authentication::{
     Applicant, Authentication, Denial, Exchange, Grant, Method, Methods, Step,
 };
 pub use fitted::encode_fitted;
+pub use held::Held;
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
+pub use kept::Kept;
 pub use link::{Link, PeerLimits};
-pub use message::{Content, Message, Mid, Parcel};
+pub use message::{Content, Message, Mid, Parcel, Sid};
 pub use outbound::{Bounds, DropReason, Outcome, Portion, Refilled, Terms};
 pub use outbox::Outbox;
-pub use queue::{Delivery, Queue, ShareId};
+pub use queue::{Delivery, Parked, Queue, ShareId};
 pub use received::Received;
 pub use subscriptions::{Subscription, Subscriptions};
 pub use violation::Violation;
@@ -84,6 +88,8 @@ pub struct Session {
     pub messages_dropped: u64,
     /// Whether dropping was told since the last connection began.
     pub drop_told: bool,
+    /// What the journal knows of it, when it outlives its connection and there is a journal.
+    pub kept: Option<Box<Kept>>,
     /// The network connection, when there is one.
     pub link: Option<Box<Link>>,
 }
@@ -109,14 +115,15 @@ impl Session {
             will: None,
             messages_dropped: 0,
             drop_told: false,
+            kept: None,
             link: None,
         }
     }
 
-    /// Bytes of messages it holds, waiting or in flight.
+    /// Bytes of memory its messages take, waiting or in flight.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.queue.bytes() + self.inflight.bytes()
+        self.queue.held_bytes() + self.inflight.bytes()
     }
 
     /// Takes out what came by a Shared Subscription and may go to another of its members: QoS 1 in
@@ -145,10 +152,10 @@ impl Session {
         (taken, more)
     }
 
-    /// Bytes in its outbox.
+    /// Bytes in its outbox, and of packets that wait for the disk.
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
-        self.link.as_ref().map_or(0, |link| link.outbox.len())
+        self.link.as_ref().map_or(0, |link| link.unsent_bytes())
     }
 
     /// Whether it outlives its connection.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Content, Delivery, Identifiers, Link, Message, Naming, Parcel, Queue, Sent, Session, ShareId,
+    Content, Delivery, Identifiers, Link, Message, Mid, Naming, Parcel, Parked, Queue, Sent,
+    Session, ShareId,
 };
 use crate::codec::{
     Acknowledge, Packet, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode, Version,
@@ -36,6 +37,8 @@ pub struct Terms<'a> {
     pub retain: bool,
     /// The Shared Subscription it comes by.
     pub share: Option<ShareId>,
+    /// Its name in the journal, where it is there for this session.
+    pub mid: Option<Mid>,
     /// Identifiers of the subscriptions that matched.
     pub identifiers: &'a Identifiers,
 }
@@ -64,6 +67,8 @@ pub enum DropReason {
     PacketTooLarge,
     /// Its Message Expiry Interval passed while it waited `[MQTT-3.3.2-5]`.
     Expired,
+    /// Its record is damaged or gone.
+    Lost,
 }
 
 /// How much moves at once from one member of a group to others.
@@ -90,6 +95,8 @@ pub struct Refilled {
     pub expired: u64,
     /// Messages of Shared Subscriptions too large for the client: other members may have them.
     pub refused: Vec<Delivery>,
+    /// What waits next is to be read from the journal.
+    pub wanted: Option<Vec<Mid>>,
 }
 
 impl Session {
@@ -134,7 +141,7 @@ impl Session {
     /// `[MQTT-4.6.0-5]` `[MQTT-4.6.0-6]`. QoS 0 may pass QoS 1 and 2 that wait for their window.
     fn can_send(&self, qos: QoS, bounds: &Bounds) -> bool {
         let Some(link) = &self.link else { return false };
-        if link.outbox.len() >= bounds.outbox_bytes_max {
+        if link.unsent_bytes() >= bounds.outbox_bytes_max {
             return false;
         }
         if qos == QoS::AtMostOnce {
@@ -154,23 +161,50 @@ impl Session {
         if terms.qos == QoS::AtMostOnce && self.link.is_none() {
             return Outcome::Dropped(DropReason::Offline);
         }
-        let weight = parcel.content().len() as u64 + Message::OVERHEAD_BYTES;
+        let content_bytes = parcel.content().len() as u64;
+        let weight = content_bytes + Message::OVERHEAD_BYTES;
         let full = |queue: &Queue| {
             queue.len() >= bounds.queue_messages_max
                 || queue.bytes() + weight > bounds.queue_bytes_max
         };
         if bounds.memory_full || full(&self.queue) {
             // What nobody will get any more makes room for what somebody may.
-            self.messages_dropped += self.queue.drop_expired(bounds.ticks_ms);
+            self.drop_expired(bounds.ticks_ms);
         }
-        if bounds.memory_full {
+        // What the journal has needs next to no memory.
+        let parks = terms.share.is_none() && (self.link.is_none() || self.queue.parks());
+        let mid = terms.mid.filter(|_| parks || bounds.memory_full && terms.share.is_none());
+        if bounds.memory_full && mid.is_none() {
             return Outcome::Dropped(DropReason::MemoryFull);
         }
         if full(&self.queue) {
             return Outcome::Dropped(DropReason::QueueFull);
         }
-        self.queue.push(terms.delivery(parcel.message()));
+        match mid {
+            None => self.queue.push(terms.delivery(parcel.message())),
+            Some(mid) => {
+                let expires_ms = parcel.content().expires_ms;
+                let parked = Parked::new(mid, content_bytes, expires_ms, terms.qos, terms.retain);
+                self.queue.park(parked);
+            }
+        }
         Outcome::Queued
+    }
+
+    /// Drops what has expired at the front of the queue.
+    fn drop_expired(&mut self, ticks_ms: u64) {
+        let (queue, kept) = (&mut self.queue, &mut self.kept);
+        let name = |mid| kept.iter_mut().for_each(|kept| kept.settle(mid));
+        self.messages_dropped += queue.drop_expired(ticks_ms, name);
+    }
+
+    /// Drops all that has expired in the queue; says how many.
+    pub fn expire(&mut self, ticks_ms: u64) -> u64 {
+        let (queue, kept) = (&mut self.queue, &mut self.kept);
+        let name = |mid| kept.iter_mut().for_each(|kept| kept.settle(mid));
+        let dropped = queue.drop_all_expired(ticks_ms, name);
+        self.messages_dropped += dropped;
+        dropped
     }
 
     /// Takes back a message it had before: it waits again, at the end of the queue. The bounds do
@@ -232,6 +266,9 @@ impl Session {
         if terms.qos != QoS::AtMostOnce {
             self.inflight.push(terms.qos, kept);
         }
+        if let (Some(kept), Some(mid), QoS::ExactlyOnce) = (&mut self.kept, terms.mid, terms.qos) {
+            kept.sent.push((mid, packet_id));
+        }
         Outcome::Sent
     }
 
@@ -244,21 +281,28 @@ impl Session {
             let Some(delivery) = self.queue.pop() else { break };
             let message = Arc::clone(&delivery.message);
             if message.has_expired(bounds.ticks_ms) {
+                self.settle(delivery.mid);
                 refilled.expired += 1;
                 continue;
             }
             let identifiers = delivery.identifiers.clone();
-            let (qos, retain, share) = (delivery.qos, delivery.retain, delivery.share);
-            let terms = Terms { qos, retain, share, identifiers: &identifiers };
+            let Delivery { qos, retain, share, mid, .. } = delivery;
+            let terms = Terms { qos, retain, share, mid, identifiers: &identifiers };
             let shared = share.is_some().then(|| delivery.clone());
             let kept = self.keeps(qos, share, bounds).then_some(delivery);
             match self.send(&message.content(), terms, kept, bounds, spare) {
                 Outcome::Sent => refilled.note_sent(qos, &message),
                 Outcome::Queued | Outcome::Dropped(_) => match shared {
                     Some(delivery) => refilled.refused.push(delivery),
-                    None => refilled.too_large += 1,
+                    None => {
+                        self.settle(mid);
+                        refilled.too_large += 1;
+                    }
                 },
             }
+        }
+        if self.link.is_some() {
+            refilled.wanted = self.queue.wanted();
         }
         self.messages_dropped += refilled.too_large + refilled.expired;
         refilled
@@ -268,7 +312,7 @@ impl Session {
         let (Some(link), Some(front)) = (&self.link, self.queue.front()) else {
             return false;
         };
-        link.outbox.len() < bounds.outbox_bytes_max
+        link.unsent_bytes() < bounds.outbox_bytes_max
             && link.resend.is_empty()
             && (front.qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds)))
     }
@@ -278,7 +322,7 @@ impl Session {
     /// `[MQTT-4.3.3-7]`, and PUBREL.
     fn send_again(&mut self, bounds: &Bounds, spare: &mut Vec<Vec<u8>>, refilled: &mut Refilled) {
         let Some(link) = &mut self.link else { return };
-        while link.outbox.len() < bounds.outbox_bytes_max {
+        while link.unsent_bytes() < bounds.outbox_bytes_max {
             let Some(&packet_id) = link.resend.last() else { return };
             let on_the_way = usize::from(self.inflight.len()).saturating_sub(link.resend.len());
             match self.inflight.sent(packet_id) {
@@ -292,14 +336,23 @@ impl Session {
                         refilled.note_sent(delivery.qos, &delivery.message);
                     } else {
                         // As if it had been delivered `[MQTT-3.1.2-25]`, or to another of its group.
+                        let is_qos_1 = matches!(delivery.qos, QoS::AtLeastOnce);
                         match self.inflight.discard(packet_id) {
-                            Some(shared) => refilled.refused.push(shared),
-                            None => refilled.too_large += 1,
+                            Some(shared) if is_qos_1 && shared.share.is_some() => {
+                                refilled.refused.push(shared);
+                            }
+                            discarded => {
+                                let mid = discarded.and_then(|discarded| discarded.mid);
+                                if let (Some(kept), Some(mid)) = (&mut self.kept, mid) {
+                                    kept.settle(mid);
+                                }
+                                refilled.too_large += 1;
+                            }
                         }
                     }
                 }
-                Some(Sent::Pubcomp) => {
-                    release_again(link, packet_id, spare);
+                Some(Sent::Pubcomp(mid)) => {
+                    release_again(link, packet_id, mid.is_some(), spare);
                     refilled.released += 1;
                 }
                 Some(Sent::Done | Sent::Puback(None) | Sent::Pubrec(None)) | None => {}
@@ -317,16 +370,22 @@ impl Refilled {
 }
 
 impl Terms<'_> {
+    /// Whether the packet waits for the disk: the client must never see a Packet Identifier of QoS 2
+    /// with another message after a restart.
+    const fn waits(&self) -> bool {
+        self.mid.is_some() && matches!(self.qos, QoS::ExactlyOnce)
+    }
+
     fn delivery(&self, message: Arc<Message>) -> Delivery {
-        let (qos, retain, share) = (self.qos, self.retain, self.share);
-        Delivery { message, qos, retain, share, identifiers: self.identifiers.clone() }
+        let &Self { qos, retain, share, mid, identifiers } = self;
+        Delivery { message, mid, qos, retain, share, identifiers: identifiers.clone() }
     }
 }
 
 impl Delivery {
     const fn terms(&self) -> Terms<'_> {
-        let (qos, retain, share) = (self.qos, self.retain, self.share);
-        Terms { qos, retain, share, identifiers: &self.identifiers }
+        let Self { qos, retain, share, mid, ref identifiers, .. } = *self;
+        Terms { qos, retain, share, mid, identifiers }
     }
 }
 
@@ -336,10 +395,13 @@ fn window(link: &Link, bounds: &Bounds) -> u16 {
     link.limits.receive_maximum.min(bounds.inflight_max)
 }
 
-fn release_again(link: &mut Link, packet_id: u16, spare: &mut Vec<Vec<u8>>) {
+/// `waits`: it may not be on the disk yet that PUBREC came.
+fn release_again(link: &mut Link, packet_id: u16, waits: bool, spare: &mut Vec<Vec<u8>>) {
     let (reason, properties) = (ReasonCode::Success, Properties::EMPTY);
     let release = Packet::Pubrel(Acknowledge { packet_id, reason, properties });
-    encode(&release, link.version, link.outbox.buffer(spare));
+    let version = link.version;
+    let out = if waits { link.held_buffer() } else { link.outbox.buffer(spare) };
+    encode(&release, version, out);
 }
 
 /// Puts a PUBLISH into the outbox; `false` when the client takes no packet of that size
@@ -353,7 +415,8 @@ fn write(
     spare: &mut Vec<Vec<u8>>,
 ) -> bool {
     let named = |naming| Header { dup, packet_id, naming, ticks_ms: bounds.ticks_ms };
-    let Some(assigned) = &mut link.assigned else {
+    // What waits for the disk may be overtaken by a packet that gives an alias another meaning.
+    let Some(assigned) = link.assigned.as_mut().filter(|_| !terms.waits()) else {
         // `[MQTT-3.1.2-27]`
         return write_named(link, content, terms, named(Naming::Topic), spare);
     };
@@ -397,7 +460,7 @@ fn write_named(
     };
     let (version, packet_bytes_max) = (link.version, link.limits.packet_bytes_max);
     let identifiers = terms.identifiers.as_slice();
-    let out = link.outbox.buffer(spare);
+    let out = if terms.waits() { link.held_buffer() } else { link.outbox.buffer(spare) };
     let start = out.len();
     let adds = content.expires_ms.is_some() || !identifiers.is_empty() || naming != Naming::Topic;
     if version == Version::V5 && adds {

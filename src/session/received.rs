@@ -25,6 +25,11 @@ impl Received {
         self.packet_ids.remove(&packet_id)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.packet_ids.iter().copied()
+    }
+
     /// Number of messages between PUBLISH and PUBREL.
     #[must_use]
     pub fn len(&self) -> usize {

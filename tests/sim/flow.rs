@@ -125,7 +125,8 @@ impl World {
             let found: Vec<_> =
                 self.host.commons.retained(filter, usize::MAX, self.host.now).collect();
             for view in found {
-                assert!(self.host.commons.forget_retained(&view.topic), "{view:?}");
+                let now = self.host.now;
+                assert!(self.host.shards[0].forget_retained(&view.topic, now), "{view:?}");
             }
         }
     }

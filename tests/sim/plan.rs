@@ -73,13 +73,13 @@ pub(crate) fn wide_limits(chance: &mut Chance) -> Limits {
         retained_messages_max: 1000,
         sessions_max: 1000,
         memory_bytes_max: 1 << 32,
+        durability: Durability::default(),
         shared_choice: chance.pick(&[
             SharedChoice::LeastBacklog,
             SharedChoice::RoundRobin,
             SharedChoice::Sticky,
             SharedChoice::HashPublisher,
         ]),
-        durability: Durability::default(),
     }
 }
 

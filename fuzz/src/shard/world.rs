@@ -385,7 +385,7 @@ impl World {
     }
 
     pub(super) fn forget_retained(&mut self, topic: &str) {
-        self.commons.forget_retained(topic);
+        self.shards[0].forget_retained(topic, self.now);
     }
 
     /// A reload with a smaller memory budget, or with the old one.
@@ -458,7 +458,7 @@ impl World {
         let topics: Vec<_> = self.commons.retained("#", 100, self.now).collect();
         let system: Vec<_> = self.commons.retained("$SYS/#", 100, self.now).collect();
         for retained in topics.iter().chain(&system) {
-            assert!(self.commons.forget_retained(&retained.topic));
+            assert!(self.shards[0].forget_retained(&retained.topic, self.now));
         }
         assert_eq!(self.commons.memory_bytes(), 0, "bytes of nobody");
         self.shards.iter().for_each(|shard| assert!(shard.connections().is_empty()));

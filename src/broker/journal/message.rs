@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use super::Sid;
 use super::wire::{Reader, put_bytes, put_content, put_varint, qos_of};
 use crate::codec::QoS;
-use crate::session::{Content, Identifiers, Message, Mid};
+use crate::session::{Content, Identifiers, Message, Mid, Sid};
 
 const EXPIRES: u8 = 1 << 7;
 const RETAIN: u8 = 1 << 2;
@@ -52,16 +51,24 @@ impl Accepted<'_> {
         self.content.expires_ms.map(|at_ms| at_ms + self.unix_less_ticks_ms)
     }
 
-    pub(super) fn put_envelope(&self, recipients: &[Recipient<'_>], out: &mut Vec<u8>) {
+    /// Says how many recipients there are.
+    pub(super) fn put_envelope<'r>(
+        &self,
+        recipients: impl Iterator<Item = Recipient<'r>>,
+        out: &mut Vec<u8>,
+    ) -> u32 {
         let expires_unix_ms = self.expires_unix_ms();
         out.push(if expires_unix_ms.is_some() { EXPIRES } else { 0 });
         put_varint(out, self.content.len() as u64);
         if let Some(expires_unix_ms) = expires_unix_ms {
             put_varint(out, expires_unix_ms);
         }
+        let mut count = 0;
         for recipient in recipients {
             recipient.put(out);
+            count += 1;
         }
+        count
     }
 
     pub(super) fn put_body(&self, out: &mut Vec<u8>) {
@@ -246,7 +253,7 @@ mod tests {
             identifiers: &[],
         };
         let (mut envelope, mut body) = (Vec::new(), Vec::new());
-        accepted.put_envelope(&[one, other], &mut envelope);
+        assert_eq!(accepted.put_envelope([one, other].into_iter(), &mut envelope), 2);
         accepted.put_body(&mut body);
         let opened = Envelope::open(&envelope).unwrap();
         assert_eq!(opened.content_bytes, 6);

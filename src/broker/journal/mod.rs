@@ -14,16 +14,11 @@ mod message;
 mod session;
 mod wire;
 
-use std::num::NonZeroU64;
-
 pub use message::{Accepted, Addressed, Envelope, Recipient, StoredMessage};
 pub use session::{Armed, Position, SessionState, read_subscription};
 
 use super::SessionId;
-use crate::session::{Identifiers, Mid, Subscription};
-
-/// The name of a session in the journal: grows, and is never used twice.
-pub type Sid = NonZeroU64;
+use crate::session::{Identifiers, Mid, Sid, Subscription};
 
 /// How long a message lasts once it is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +148,8 @@ pub struct Records {
     entries: Vec<Entry>,
     /// Ticket of the last one.
     ticket: u64,
+    /// Ticket of the last one that somebody waits for.
+    urgent_ticket: u64,
     urgent: Option<Class>,
 }
 
@@ -181,6 +178,12 @@ impl Records {
         self.ticket
     }
 
+    /// The ticket of the last one that somebody waits for.
+    #[must_use]
+    pub const fn urgent_ticket(&self) -> u64 {
+        self.urgent_ticket
+    }
+
     /// What somebody waits for; `None` when all of them may be written whenever it suits.
     #[must_use]
     pub const fn urgent(&self) -> Option<Class> {
@@ -204,18 +207,22 @@ impl Records {
     #[must_use]
     pub fn take(&mut self, mut spare: Self) -> Self {
         spare.clear();
-        spare.ticket = self.ticket;
+        (spare.ticket, spare.urgent_ticket) = (self.ticket, self.urgent_ticket);
         std::mem::replace(self, spare)
     }
 
     /// A message, and who gets it.
-    pub fn message(&mut self, accepted: &Accepted<'_>, recipients: &[Recipient<'_>], class: Class) {
+    pub fn message<'r>(
+        &mut self,
+        accepted: &Accepted<'_>,
+        recipients: impl Iterator<Item = Recipient<'r>>,
+        class: Class,
+    ) {
         let start = self.bytes.len();
-        accepted.put_envelope(recipients, &mut self.bytes);
+        let recipients = accepted.put_envelope(recipients, &mut self.bytes);
         let envelope_len = self.bytes.len() - start;
         accepted.put_body(&mut self.bytes);
         let body_len = self.bytes.len() - start - envelope_len;
-        let recipients = u32::try_from(recipients.len()).expect("fewer than 2^32 sessions");
         let (mid, retained) = (accepted.mid, accepted.retained);
         self.put(Entry::Message { mid, recipients, retained, envelope_len, body_len }, Some(class));
     }
@@ -226,9 +233,9 @@ impl Records {
     }
 
     /// The retained message of a topic is gone.
-    pub fn retained_gone(&mut self, mid: Mid, topic: &str, class: Class) {
+    pub fn retained_gone(&mut self, mid: Mid, topic: &str, urgent: Option<Class>) {
         self.bytes.extend_from_slice(topic.as_bytes());
-        self.put(Entry::RetainedGone { mid, topic_len: topic.len() }, Some(class));
+        self.put(Entry::RetainedGone { mid, topic_len: topic.len() }, urgent);
     }
 
     /// A session began or changed; `urgent`: somebody waits for it.
@@ -285,7 +292,10 @@ impl Records {
     fn put(&mut self, entry: Entry, urgent: Option<Class>) {
         self.entries.push(entry);
         self.ticket += 1;
-        self.urgent = self.urgent.max(urgent);
+        if urgent.is_some() {
+            self.urgent_ticket = self.ticket;
+            self.urgent = self.urgent.max(urgent);
+        }
     }
 }
 
