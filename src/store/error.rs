@@ -1,6 +1,9 @@
 //! What can go wrong with the disk.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// Why the store does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -57,4 +60,30 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl StoreError {
+    pub(super) fn failed(doing: &'static str, path: &Path, error: &io::Error) -> Self {
+        let path = path.to_owned();
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Self::Full { path };
+        }
+        Self::Failed { doing, path, reason: error.to_string() }
+    }
+
+    /// What SQLite says of the database at `path`.
+    pub(super) fn of_sqlite(doing: &'static str, path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        let damaged = |reason| format!("{reason}; `mqttd store repair` keeps what is sound");
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse { path },
+            Some(ErrorCode::NotADatabase) => Self::Foreign { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, what: damaged(reason) },
+            Some(_) => Self::Failed { doing, path, reason },
+            // Not what SQLite says, but a value of another type than was written.
+            None => Self::Damaged { path, what: damaged(reason) },
+        }
+    }
 }

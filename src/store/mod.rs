@@ -5,11 +5,28 @@
 //! their names (messages by [`Mid`], sessions by [`Sid`]), puts a checksum over each, and
 //! understands nothing else of them.
 
+mod backup;
+mod books;
+mod census;
+mod commit;
 mod error;
+mod memory;
+mod recover;
+mod reopen;
+mod schema;
+mod seal;
+mod sqlite;
+mod sweep;
+mod topics;
+mod wal;
 
 use std::path::Path;
 
+pub use backup::Backup;
 pub use error::StoreError;
+pub use memory::{Fault, MemoryStore};
+pub use schema::Options;
+pub use sqlite::SqliteStore;
 
 use crate::broker::{Class, Mid, Records, Restore};
 
@@ -45,8 +62,11 @@ pub trait Store: Send {
     /// [`StoreError::Damaged`] is about this message alone.
     fn load(&mut self, mid: Mid, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, StoreError>;
 
-    /// Does a slice of what can wait, some milliseconds long: dead records are removed, retained
-    /// messages moved to their place, space is given back. Says whether there is more to do.
+    /// Does a slice of what can wait, some milliseconds long: dead records are removed, space is
+    /// given back. Says whether there is more to do.
+    ///
+    /// To be called about once a second, and again soon while there is more to do. More is done
+    /// when nothing was committed since the last call.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -58,12 +78,21 @@ pub trait Store: Send {
     /// It is not, or cannot be opened.
     fn reopen(&mut self) -> Result<(), StoreError>;
 
+    /// Begins a copy of what is kept at this moment, in a new file. [`Backup::write`] writes it, and
+    /// the store can be used meanwhile.
+    ///
+    /// # Errors
+    /// The file exists, another copy is under way, or as [`Self::commit`].
+    fn begin_backup(&mut self, file: &Path) -> Result<Backup, StoreError>;
+
     /// Copies what is kept at this moment into a new file, which is complete when this returns, or
     /// absent.
     ///
     /// # Errors
-    /// The file exists or cannot be written.
-    fn backup(&mut self, file: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError>;
+    /// As [`Self::begin_backup`] and [`Backup::write`].
+    fn backup(&mut self, file: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+        self.begin_backup(file)?.write(progress)
+    }
 
     /// Sizes and counters.
     fn usage(&self) -> Usage;
@@ -110,3 +139,6 @@ pub struct Usage {
     /// Messages that needed no writing, as all recipients were done with them before.
     pub spared: u64,
 }
+
+#[cfg(test)]
+mod tests;

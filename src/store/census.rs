@@ -1,0 +1,360 @@
+//! Which messages a table holds, how many recipients each has left, and what it weighs: in memory,
+//! twelve bytes a message.
+//!
+//! A message is *claimed* while it is the retained message of its topic. One without claim and
+//! recipients is dead: of no use to anybody, and removed from the table when that is worth it
+//! ([`Census::runs`]). The table and its census always name the same messages.
+
+use std::collections::BTreeMap;
+
+/// Messages of one chunk at most.
+const CHUNK_MAX: usize = 128;
+const CLAIMED: u32 = 1 << 31;
+
+/// What is known of the messages of a table.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    /// By the name from which a chunk's names are counted.
+    chunks: BTreeMap<u64, Chunk>,
+    totals: Totals,
+}
+
+/// Sums over a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Messages.
+    pub(super) rows: u64,
+    /// Bytes of those that are in use.
+    pub(super) live_bytes: u64,
+    /// Bytes of those that are dead.
+    pub(super) dead_bytes: u64,
+    /// Messages that somebody waits for.
+    pub(super) waiting: u64,
+    /// Messages that are claimed.
+    pub(super) claimed: u64,
+    /// Bytes of those that somebody waits for, and that are not claimed.
+    pub(super) unclaimed_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    /// In the order of names.
+    entries: Vec<Entry>,
+    /// How many are not claimed.
+    unclaimed: u32,
+    /// How many are dead.
+    dead: u32,
+}
+
+/// What is known of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its name, less that of the chunk.
+    offset: u32,
+    /// Recipients.
+    left: u32,
+    /// Bytes, and [`CLAIMED`].
+    bytes: u32,
+}
+
+/// Messages next to each other that need not stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The first.
+    pub(super) first: u64,
+    /// The last.
+    pub(super) last: u64,
+    /// How many.
+    pub(super) rows: usize,
+}
+
+/// What [`Census::runs`] found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Dead messages.
+    pub(super) dead: Vec<Run>,
+    /// Messages without a claim that somebody waits for.
+    pub(super) waiting: Vec<u64>,
+    /// Where to go on; `None` at the end.
+    pub(super) next: Option<u64>,
+}
+
+impl Entry {
+    fn new(left: u32, claimed: bool, bytes: u64) -> Self {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(CLAIMED - 1);
+        Self { offset: 0, left, bytes: bytes | if claimed { CLAIMED } else { 0 } }
+    }
+
+    const fn is_claimed(self) -> bool {
+        self.bytes & CLAIMED != 0
+    }
+
+    const fn is_dead(self) -> bool {
+        self.left == 0 && !self.is_claimed()
+    }
+
+    const fn bytes(self) -> u64 {
+        (self.bytes & !CLAIMED) as u64
+    }
+}
+
+impl Census {
+    pub(super) const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Whether a message is there.
+    pub(super) fn holds(&self, mid: u64) -> bool {
+        self.entry(mid).is_some()
+    }
+
+    /// Whether a message is there and in use.
+    pub(super) fn is_live(&self, mid: u64) -> bool {
+        self.entry(mid).is_some_and(|entry| !entry.is_dead())
+    }
+
+    fn entry(&self, mid: u64) -> Option<Entry> {
+        let (base, chunk) = self.chunks.range(..=mid).next_back()?;
+        chunk.find(mid - base).ok().map(|at| chunk.entries[at])
+    }
+
+    /// Adds a message; returns what was known of one of that name.
+    pub(super) fn put(&mut self, mid: u64, left: u32, claimed: bool, bytes: u64) -> Option<Entry> {
+        self.restore(mid, Some(Entry::new(left, claimed, bytes)))
+    }
+
+    /// Makes known of a name what `entry` says; returns what was known before.
+    pub(super) fn restore(&mut self, mid: u64, entry: Option<Entry>) -> Option<Entry> {
+        let before = self.take(mid);
+        if let Some(entry) = entry {
+            self.totals.add(entry);
+            self.insert(mid, entry);
+        }
+        before
+    }
+
+    fn take(&mut self, mid: u64) -> Option<Entry> {
+        let (base, chunk) = self.chunks.range_mut(..=mid).next_back()?;
+        let at = chunk.find(mid - base).ok()?;
+        let entry = chunk.entries.remove(at);
+        chunk.count(entry, u32::wrapping_sub);
+        self.totals.subtract(entry);
+        if chunk.entries.is_empty() {
+            let base = *base;
+            self.chunks.remove(&base);
+        }
+        Some(entry)
+    }
+
+    fn insert(&mut self, mid: u64, mut entry: Entry) {
+        if let Some((&base, chunk)) = self.chunks.range_mut(..=mid).next_back()
+            && let Ok(offset) = u32::try_from(mid - base)
+        {
+            let at = chunk.find(mid - base).unwrap_or_else(|at| at);
+            if chunk.entries.len() < CHUNK_MAX {
+                entry.offset = offset;
+                chunk.entries.insert(at, entry);
+                chunk.count(entry, u32::wrapping_add);
+                return;
+            }
+            if at < chunk.entries.len() {
+                let upper = chunk.split(CHUNK_MAX / 2);
+                let first = base + u64::from(upper.entries[0].offset);
+                self.chunks.insert(first, upper.rebased());
+                return self.insert(mid, entry);
+            }
+        }
+        let mut chunk = Chunk::default();
+        entry.offset = 0;
+        chunk.count(entry, u32::wrapping_add);
+        chunk.entries.push(entry);
+        self.chunks.insert(mid, chunk);
+    }
+
+    /// A recipient is done with a message; `false` when it is not there, or has none left.
+    pub(super) fn release(&mut self, mid: u64) -> bool {
+        self.change(mid, |entry| match entry.left {
+            0 => false,
+            left => {
+                entry.left = left - 1;
+                true
+            }
+        })
+    }
+
+    /// Takes a [`Self::release`] back.
+    pub(super) fn regain(&mut self, mid: u64) {
+        self.change(mid, |entry| {
+            entry.left += 1;
+            true
+        });
+    }
+
+    /// So many recipients are not done with a message.
+    pub(super) fn expect(&mut self, mid: u64, left: u32) {
+        self.change(mid, |entry| {
+            entry.left = left;
+            true
+        });
+    }
+
+    /// A message is the retained one of its topic, or not; `false` when nothing changed.
+    pub(super) fn claim(&mut self, mid: u64, claimed: bool) -> bool {
+        self.change(mid, |entry| {
+            let changes = entry.is_claimed() != claimed;
+            entry.bytes ^= if changes { CLAIMED } else { 0 };
+            changes
+        })
+    }
+
+    fn change(&mut self, mid: u64, change: impl FnOnce(&mut Entry) -> bool) -> bool {
+        let Some((base, chunk)) = self.chunks.range_mut(..=mid).next_back() else { return false };
+        let Ok(at) = chunk.find(mid - base) else { return false };
+        let before = chunk.entries[at];
+        if !change(&mut chunk.entries[at]) {
+            return false;
+        }
+        let after = chunk.entries[at];
+        chunk.count(before, u32::wrapping_sub);
+        chunk.count(after, u32::wrapping_add);
+        self.totals.subtract(before);
+        self.totals.add(after);
+        true
+    }
+
+    /// Dead messages from a name on, and with `unclaimed` those without a claim that somebody waits
+    /// for: `rows_max` at most.
+    pub(super) fn runs(&self, from: u64, rows_max: usize, unclaimed: bool) -> Found {
+        let mut found = Found::default();
+        let mut run: Option<Run> = None;
+        let mut rows = 0;
+        let start = self.chunks.range(..=from).next_back().map_or(from, |(base, _)| *base);
+        for (base, chunk) in self.chunks.range(start..) {
+            if chunk.dead == 0 && !(unclaimed && chunk.unclaimed > 0) {
+                found.dead.extend(run.take());
+                continue;
+            }
+            for entry in &chunk.entries {
+                let mid = base + u64::from(entry.offset);
+                if mid < from {
+                    continue;
+                }
+                let goes = entry.is_dead() || unclaimed && !entry.is_claimed();
+                if goes && rows == rows_max {
+                    found.dead.extend(run);
+                    found.next = Some(mid);
+                    return found;
+                }
+                rows += usize::from(goes);
+                if entry.is_dead() {
+                    let run = run.get_or_insert(Run { first: mid, last: mid, rows: 0 });
+                    run.last = mid;
+                    run.rows += 1;
+                    continue;
+                }
+                found.dead.extend(run.take());
+                if goes {
+                    found.waiting.push(mid);
+                }
+            }
+        }
+        found.dead.extend(run);
+        found
+    }
+
+    /// Forgets the messages of a run, which are removed from the table.
+    pub(super) fn forget(&mut self, run: Run) {
+        let start =
+            self.chunks.range(..=run.first).next_back().map_or(run.first, |(base, _)| *base);
+        let mut empty = Vec::new();
+        for (base, chunk) in self.chunks.range_mut(start..=run.last) {
+            let within = |mid| mid >= run.first && mid <= run.last;
+            let (mut dead, totals) = (0, &mut self.totals);
+            chunk.entries.retain(|entry| {
+                let goes = within(base + u64::from(entry.offset)) && entry.is_dead();
+                if goes {
+                    dead += 1;
+                    totals.subtract(*entry);
+                }
+                !goes
+            });
+            chunk.dead -= dead;
+            chunk.unclaimed -= dead;
+            if chunk.entries.is_empty() {
+                empty.push(*base);
+            } else if chunk.entries.len() * 4 < chunk.entries.capacity() {
+                chunk.entries.shrink_to_fit();
+            }
+        }
+        for base in empty {
+            self.chunks.remove(&base);
+        }
+    }
+
+    /// All names, in order.
+    pub(super) fn mids(&self) -> impl Iterator<Item = u64> + '_ {
+        self.chunks.iter().flat_map(|(base, chunk)| {
+            chunk.entries.iter().map(move |entry| base + u64::from(entry.offset))
+        })
+    }
+}
+
+impl Chunk {
+    fn find(&self, offset: u64) -> Result<usize, usize> {
+        let Ok(offset) = u32::try_from(offset) else { return Err(self.entries.len()) };
+        if self.entries.last().is_some_and(|last| last.offset < offset) {
+            return Err(self.entries.len());
+        }
+        self.entries.binary_search_by_key(&offset, |entry| entry.offset)
+    }
+
+    fn count(&mut self, entry: Entry, by: fn(u32, u32) -> u32) {
+        if !entry.is_claimed() {
+            self.unclaimed = by(self.unclaimed, 1);
+        }
+        if entry.is_dead() {
+            self.dead = by(self.dead, 1);
+        }
+    }
+
+    fn split(&mut self, at: usize) -> Self {
+        let mut upper = Self::default();
+        for entry in self.entries.split_off(at) {
+            self.count(entry, u32::wrapping_sub);
+            upper.count(entry, u32::wrapping_add);
+            upper.entries.push(entry);
+        }
+        upper
+    }
+
+    /// Counts names from the first one.
+    fn rebased(mut self) -> Self {
+        let first = self.entries.first().map_or(0, |entry| entry.offset);
+        self.entries.iter_mut().for_each(|entry| entry.offset -= first);
+        self
+    }
+}
+
+impl Totals {
+    fn add(&mut self, entry: Entry) {
+        self.change(entry, u64::wrapping_add);
+    }
+
+    fn subtract(&mut self, entry: Entry) {
+        self.change(entry, u64::wrapping_sub);
+    }
+
+    fn change(&mut self, entry: Entry, by: fn(u64, u64) -> u64) {
+        self.rows = by(self.rows, 1);
+        let bytes = if entry.is_dead() { &mut self.dead_bytes } else { &mut self.live_bytes };
+        *bytes = by(*bytes, entry.bytes());
+        if entry.left > 0 {
+            self.waiting = by(self.waiting, 1);
+        }
+        if entry.is_claimed() {
+            self.claimed = by(self.claimed, 1);
+        } else if entry.left > 0 {
+            self.unclaimed_bytes = by(self.unclaimed_bytes, entry.bytes());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Opening anew after the disk failed.
+//!
+//! A sync that failed leaves the last commit in the system's memory, perhaps not on the disk, and no
+//! later sync says so again. So what the system remembers of the files is dropped before they are
+//! read, and all pages are moved into the database, by writes of their own, before anything else is
+//! kept.
+
+use std::fs::File;
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::books::Shelf;
+use super::recover::number;
+use super::sqlite::SqliteStore;
+use super::{StoreError, schema, wal};
+use crate::broker::Class;
+
+impl SqliteStore {
+    pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
+        self.spoilt.store(true, std::sync::atomic::Ordering::Release);
+        self.close()?;
+        self.forget_what_the_system_remembers();
+        let inspected = wal::inspect(&self.path)?;
+        if let Some(lost) = inspected.lost {
+            return Err(lost.error(&wal::beside(&self.path)));
+        }
+        self.connection = schema::connect(&self.path, self.options)?;
+        self.class = Class::Disk;
+        self.ailing = None;
+        let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection
+            .query_row(pragma, [], |_| Ok(()))
+            .map_err(|error| StoreError::of_sqlite("cannot write", &self.path, &error))?;
+        self.meter.moved();
+        self.meter.reopen();
+        if self.knows_all {
+            self.verify(Shelf::Log)?;
+            self.verify(Shelf::Retained)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves an empty database in the place of the connection.
+    fn close(&mut self) -> Result<(), StoreError> {
+        let nothing = Connection::open_in_memory().map_err(|error| self.failed(&error))?;
+        let connection = std::mem::replace(&mut self.connection, nothing);
+        // Whatever this says, the file is closed.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        drop(connection);
+        Ok(())
+    }
+
+    /// Pages that were not written stay, for better or worse; there is no more that can be done.
+    fn forget_what_the_system_remembers(&self) {
+        let forget = |file: &File| {
+            let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        };
+        forget(&self.lock);
+        if let Ok(file) = File::open(wal::beside(&self.path)) {
+            forget(&file);
+        }
+    }
+
+    /// Looks whether all messages of a shelf are there. Those of a commit whose end was not known
+    /// may be there too.
+    fn verify(&mut self, shelf: Shelf) -> Result<(), StoreError> {
+        let sql = match shelf {
+            Shelf::Log => "SELECT mid, length(envelope) + length(body) FROM log ORDER BY mid",
+            Shelf::Retained => {
+                "SELECT mid, length(envelope) + length(body) FROM retained ORDER BY mid"
+            }
+        };
+        let census = self.books.census(shelf);
+        let mut unknown = Vec::new();
+        let mut missing = None;
+        let mut compare = || -> rusqlite::Result<()> {
+            let mut expected = census.mids().filter(|mid| census.is_live(*mid)).peekable();
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let mid = number(row, 0)?;
+                if let Some(lost) = expected.next_if(|expected| *expected < mid) {
+                    missing = Some(lost);
+                    return Ok(());
+                }
+                if expected.next_if_eq(&mid).is_none() && !census.holds(mid) {
+                    unknown.push((mid, number(row, 1)?));
+                }
+            }
+            missing = expected.next();
+            Ok(())
+        };
+        compare().map_err(|error| self.failed(&error))?;
+        if let Some(mid) = missing {
+            return Err(self.damaged(format_args!("message {mid} is missing")));
+        }
+        for (mid, bytes) in unknown {
+            self.books.census_mut(shelf).put(mid, 0, false, bytes);
+        }
+        Ok(())
+    }
+}
