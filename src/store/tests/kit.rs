@@ -74,17 +74,14 @@ pub(super) fn put_message(
         unix_ms: 1_000,
         unix_less_ticks_ms: 0,
     };
-    let recipients: Vec<_> = sids
-        .iter()
-        .map(|sid| Recipient {
-            sid: Sid::new(*sid).unwrap(),
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            share: None,
-            identifiers: &[],
-        })
-        .collect();
-    records.message(&accepted, &recipients, Class::Disk);
+    let recipients = sids.iter().map(|sid| Recipient {
+        sid: Sid::new(*sid).unwrap(),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        share: None,
+        identifiers: &[],
+    });
+    records.message(&accepted, recipients, Class::Disk);
 }
 
 pub(super) fn put_session(records: &mut Records, sid: u64, version: u64) {
@@ -260,7 +257,7 @@ impl Truth {
             }
         };
         self.retained.insert(topic.clone(), (name, false));
-        records.retained_gone(mid(name), &topic, Class::Disk);
+        records.retained_gone(mid(name), &topic, Some(Class::Disk));
     }
 
     fn done(&mut self, sid: u64, chance: &mut Chance, records: &mut Records) {
