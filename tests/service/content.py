@@ -129,8 +129,9 @@ def p10_documents(package):
     folder = package.files / "usr/share/doc/mqttd"
     text = (folder / "copyright").read_text()
     assert text.startswith("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n")
-    for library in ("tokio", "clap", "serde", "mio"):
+    for library in ("tokio", "clap", "serde", "mio", "rusqlite", "crc32c"):
         assert re.search(rf"^Files: vendor/{library}-[\d.]+/\*$", text, re.M), library
+    assert re.search(r"^Files: vendor/libsqlite3-sys-[\d.]+/sqlite3/\*$", text, re.M), "SQLite itself"
     named = set(re.findall(r"^License: (.+)$", text, re.M))
     single = {each for name in named for each in name.split(" and ")}
     for licence in single:
