@@ -42,6 +42,14 @@ impl Desk {
         }
     }
 
+    /// What SUBACK brings comes behind it, if it waits.
+    pub(super) fn hold_messages(&mut self, id: ConnectionId) {
+        let link = self.roster.link_mut(id);
+        if let Some(held) = link.and_then(|link| link.held.as_mut()) {
+            held.hold_messages();
+        }
+    }
+
     /// Takes in messages that came from the disk.
     pub(super) fn loaded(&mut self, loaded: Loaded) {
         let Loaded { session: id, messages } = loaded;
@@ -107,11 +115,16 @@ impl Desk {
             self.waiting.pop_front();
             let Some(link) = self.roster.link_mut(id) else { continue };
             let Some(held) = &mut link.held else { continue };
+            let held_messages = held.holds_messages();
             held.release(self.durable, link.outbox.buffer(&mut self.spare));
+            let brings_messages = held_messages && !held.holds_messages();
             if held.is_empty() {
                 link.held = None;
             }
             self.mark_dirty(id.slot);
+            if brings_messages {
+                self.refill(id.slot);
+            }
         }
     }
 

@@ -45,6 +45,7 @@ impl Shard {
         };
         let waits = self.desk.ticket() != before;
         self.desk.answer(id.slot, words, &Packet::Suback(suback), waits)?;
+        self.desk.hold_messages(id);
         if wants_recall {
             self.recall_from_absent(id.slot);
         }

@@ -1,8 +1,8 @@
 //! Packets that wait until what they say is on the disk: acknowledgements, and QoS 2 messages whose
 //! Packet Identifier must not be forgotten.
 //!
-//! They keep their order among each other `[MQTT-4.6.0-2]` `[MQTT-4.6.0-3]` `[MQTT-4.6.0-4]`; what
-//! needs not wait passes them.
+//! They keep their order among each other `[MQTT-4.6.0-2]` `[MQTT-4.6.0-3]` `[MQTT-4.6.0-4]`, and so
+//! do messages of QoS 1 behind those of QoS 2; what else needs not wait passes them.
 
 use std::collections::VecDeque;
 
@@ -16,6 +16,10 @@ pub struct Held {
     sealed: usize,
     /// Until this ticket nothing at all goes out; `u64::MAX` until it is known.
     gate: Option<u64>,
+    /// Until this ticket no message follows that SUBACK is to come before; `u64::MAX` as above.
+    suback: Option<u64>,
+    /// The same for a PUBLISH among what waits.
+    publish: Option<u64>,
     /// Whether it stands in the shard's list of those with something new.
     pub listed: bool,
 }
@@ -29,6 +33,28 @@ impl Held {
     /// Nothing goes out before what this step leaves is on the disk.
     pub const fn shut_gate(&mut self) {
         self.gate = Some(u64::MAX);
+    }
+
+    /// SUBACK waits: what it brings comes behind it.
+    pub const fn hold_messages(&mut self) {
+        self.suback = Some(u64::MAX);
+    }
+
+    /// Whether messages are to come behind what waits.
+    #[must_use]
+    pub const fn holds_messages(&self) -> bool {
+        self.suback.is_some()
+    }
+
+    /// A PUBLISH was put in.
+    pub const fn note_publish(&mut self) {
+        self.publish = Some(u64::MAX);
+    }
+
+    /// Whether there is a PUBLISH among what waits.
+    #[must_use]
+    pub const fn has_publish(&self) -> bool {
+        self.publish.is_some()
     }
 
     /// Whether nothing may go out.
@@ -62,15 +88,17 @@ impl Held {
             self.portions.push_back((ticket, fresh));
             self.sealed += fresh;
         }
-        if self.gate == Some(u64::MAX) {
-            self.gate = Some(ticket);
+        for waits in [&mut self.gate, &mut self.suback, &mut self.publish] {
+            if *waits == Some(u64::MAX) {
+                *waits = Some(ticket);
+            }
         }
     }
 
     /// Everything up to `ticket` is on the disk: moves what waited for it to `out`.
     pub fn release(&mut self, ticket: u64, out: &mut Vec<u8>) {
-        if self.gate.is_some_and(|gate| gate <= ticket) {
-            self.gate = None;
+        for waits in [&mut self.gate, &mut self.suback, &mut self.publish] {
+            *waits = waits.filter(|waits| *waits > ticket);
         }
         let mut count = 0;
         while let Some((waits, bytes)) = self.portions.front()

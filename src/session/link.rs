@@ -77,6 +77,12 @@ impl Link {
         self.held.get_or_insert_default().buffer()
     }
 
+    /// Whether messages come behind a SUBACK that waits for the disk.
+    #[must_use]
+    pub fn holds_messages(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.holds_messages())
+    }
+
     /// Whether nothing may go out yet, not even CONNACK.
     #[must_use]
     pub fn is_shut(&self) -> bool {

@@ -152,6 +152,7 @@ impl Session {
         }
         self.queue.is_empty()
             && link.resend.is_empty()
+            && !link.holds_messages()
             && self.inflight.has_room(window(link, bounds))
     }
 
@@ -312,8 +313,10 @@ impl Session {
         let (Some(link), Some(front)) = (&self.link, self.queue.front()) else {
             return false;
         };
+        let is_live = front.qos == QoS::AtMostOnce && !front.retain;
         link.unsent_bytes() < bounds.outbox_bytes_max
             && link.resend.is_empty()
+            && (is_live || !link.holds_messages())
             && (front.qos == QoS::AtMostOnce || self.inflight.has_room(window(link, bounds)))
     }
 
@@ -371,9 +374,15 @@ impl Refilled {
 
 impl Terms<'_> {
     /// Whether the packet waits for the disk: the client must never see a Packet Identifier of QoS 2
-    /// with another message after a restart.
-    const fn waits(&self) -> bool {
-        self.mid.is_some() && matches!(self.qos, QoS::ExactlyOnce)
+    /// with another message after a restart. One of QoS 1 does not overtake it.
+    fn waits(&self, link: &Link) -> bool {
+        match self.qos {
+            QoS::AtMostOnce => false,
+            QoS::ExactlyOnce if self.mid.is_some() => true,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                link.held.as_ref().is_some_and(|held| held.has_publish())
+            }
+        }
     }
 
     fn delivery(&self, message: Arc<Message>) -> Delivery {
@@ -416,7 +425,8 @@ fn write(
 ) -> bool {
     let named = |naming| Header { dup, packet_id, naming, ticks_ms: bounds.ticks_ms };
     // What waits for the disk may be overtaken by a packet that gives an alias another meaning.
-    let Some(assigned) = link.assigned.as_mut().filter(|_| !terms.waits()) else {
+    let waits = terms.waits(link);
+    let Some(assigned) = link.assigned.as_mut().filter(|_| !waits) else {
         // `[MQTT-3.1.2-27]`
         return write_named(link, content, terms, named(Naming::Topic), spare);
     };
@@ -460,7 +470,8 @@ fn write_named(
     };
     let (version, packet_bytes_max) = (link.version, link.limits.packet_bytes_max);
     let identifiers = terms.identifiers.as_slice();
-    let out = if terms.waits() { link.held_buffer() } else { link.outbox.buffer(spare) };
+    let waits = terms.waits(link);
+    let out = if waits { link.held_buffer() } else { link.outbox.buffer(spare) };
     let start = out.len();
     let adds = content.expires_ms.is_some() || !identifiers.is_empty() || naming != Naming::Topic;
     if version == Version::V5 && adds {
@@ -474,6 +485,9 @@ fn write_named(
         link.messages_out += 1;
     } else {
         out.truncate(start);
+    }
+    if let Some(held) = link.held.as_mut().filter(|_| waits && fits) {
+        held.note_publish();
     }
     fits
 }

@@ -1,13 +1,14 @@
-//! Shards in memory: this carries bytes and letters between them, and is their clock.
+//! Shards in memory: this carries bytes and letters between them, and is their clock and their disk.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqttd::broker::{
-    Admission, Closing, Commons, ConnectionId, Directions, Heard, Introduction, Limits, Lost,
-    Methods, Now, Reception, Refusal, Shard,
+    Admission, Closing, Commons, ConnectionId, Directions, Envelope, Heard, Introduction, Limits,
+    Load, Loaded, Lost, Methods, Mid, Now, Reception, Record, Records, Refusal, Shard,
+    StoredMessage, Storing,
 };
 use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
 
@@ -18,6 +19,8 @@ pub(super) struct Memory {
     shards: Vec<Shard>,
     connections: Vec<Connection>,
     desk: Desk,
+    /// Envelopes and bodies, where the broker has a store.
+    disk: Option<BTreeMap<Mid, (Vec<u8>, Vec<u8>)>>,
     now: Now,
 }
 
@@ -71,8 +74,12 @@ impl Reception for Desk {
 }
 
 impl Memory {
-    pub(super) fn new(shards: u16, limits: &Limits, methods: &Methods) -> Self {
+    /// `keeps`: with a disk that is quick.
+    pub(super) fn new(shards: u16, limits: &Limits, methods: &Methods, keeps: bool) -> Self {
         let commons = Commons::new(usize::from(shards), limits.clone(), 0x5eed);
+        if keeps {
+            commons.set_storing(Storing::Well);
+        }
         let methods = methods.clone();
         Self {
             shards: (0..shards).map(|number| Shard::new(number, Arc::clone(&commons))).collect(),
@@ -83,6 +90,7 @@ impl Memory {
                 draining: false,
             },
             commons,
+            disk: keeps.then(BTreeMap::new),
             connections: Vec::new(),
             now: Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 },
         }
@@ -149,7 +157,9 @@ impl Memory {
             for shard in 0..self.shards.len() {
                 moved |= self.flush(shard);
                 moved |= self.end_closing(shard);
+                moved |= self.keep(shard);
                 moved |= self.post(shard);
+                self.shards[shard].posted();
                 self.shards[shard].trays().events.clear();
             }
         }
@@ -178,6 +188,32 @@ impl Memory {
         any
     }
 
+    /// Takes records to the disk, says that they are there, and brings what is asked for.
+    fn keep(&mut self, shard: usize) -> bool {
+        let trays = self.shards[shard].trays();
+        let records = trays.records.take(Records::default());
+        let loads = std::mem::take(&mut trays.loads);
+        let Some(disk) = &mut self.disk else {
+            assert!(records.is_empty() && loads.is_empty(), "without a store nothing is kept");
+            return false;
+        };
+        for record in records.iter() {
+            if let Record::Message { mid, envelope, body, .. } = record {
+                disk.insert(mid, (envelope.to_vec(), body.to_vec()));
+            }
+        }
+        let offset = self.now.unix_ms - self.now.ticks_ms;
+        let loaded: Vec<_> = loads.iter().map(|load| read(disk, load, offset)).collect();
+        let moved = !records.is_empty() || !loaded.is_empty();
+        if moved {
+            self.shards[shard].durable(records.ticket(), self.now);
+        }
+        for loaded in loaded {
+            self.shards[shard].loaded(loaded, self.now);
+        }
+        moved
+    }
+
     fn post(&mut self, from: usize) -> bool {
         let mut moved = false;
         for to in 0..self.shards.len() {
@@ -195,6 +231,17 @@ impl Memory {
         let found = self.connections.iter_mut().find(|connection| connection.place == place);
         found.expect("a shard names only connections it was given")
     }
+}
+
+fn read(disk: &BTreeMap<Mid, (Vec<u8>, Vec<u8>)>, load: &Load, offset: u64) -> Loaded {
+    let message = |mid: &Mid| {
+        let (envelope, body) = disk.get(mid)?;
+        let mut recipients = Envelope::open(envelope)?.recipients().flatten();
+        let own = recipients.find(|recipient| recipient.sid == load.sid)?;
+        Some((StoredMessage::open(body, offset)?, own.identifiers))
+    };
+    let messages = load.mids.iter().map(|mid| (*mid, message(mid))).collect();
+    Loaded { session: load.session, messages }
 }
 
 impl Wire for Memory {

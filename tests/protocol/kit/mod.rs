@@ -83,10 +83,13 @@ pub(crate) fn memory_with(limits: &Limits, script: impl Fn(&mut Broker)) {
 }
 
 fn memory_everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
-    for shards in [1, 2] {
-        eprintln!("in memory, {shards} shards:");
+    for (shards, keeps) in [(1, false), (2, false), (1, true), (2, true)] {
+        eprintln!(
+            "in memory, {shards} shards, {} a store:",
+            if keeps { "with" } else { "without" }
+        );
         script(&mut Broker {
-            wire: Box::new(Memory::new(shards, limits, methods)),
+            wire: Box::new(Memory::new(shards, limits, methods, keeps)),
             packet_bytes_max: Vec::new(),
         });
     }
