@@ -14,13 +14,16 @@ use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
 
 use super::Wire;
 
+/// Envelopes and bodies of messages.
+type Disk = BTreeMap<Mid, (Vec<u8>, Vec<u8>)>;
+
 pub(super) struct Memory {
     commons: Arc<Commons>,
     shards: Vec<Shard>,
     connections: Vec<Connection>,
     desk: Desk,
-    /// Envelopes and bodies, where the broker has a store.
-    disk: Option<BTreeMap<Mid, (Vec<u8>, Vec<u8>)>>,
+    /// Where the broker has a store.
+    disk: Option<Disk>,
     now: Now,
 }
 
@@ -233,7 +236,7 @@ impl Memory {
     }
 }
 
-fn read(disk: &BTreeMap<Mid, (Vec<u8>, Vec<u8>)>, load: &Load, offset: u64) -> Loaded {
+fn read(disk: &Disk, load: &Load, offset: u64) -> Loaded {
     let message = |mid: &Mid| {
         let (envelope, body) = disk.get(mid)?;
         let mut recipients = Envelope::open(envelope)?.recipients().flatten();
