@@ -21,17 +21,24 @@ pub trait Boot {
 
     /// Boots the broker in this process, on threads of its own, and returns when every listener
     /// and the control socket accept. Nothing is written to the terminal afterwards: the console
-    /// talks to it through the control socket and shows the log from there.
+    /// talks to it through the control socket and shows the log from there. `meanwhile` is told
+    /// what takes long.
     ///
     /// # Errors
     /// Why it did not start; nothing is left running.
-    fn console(&self, place: &Place, options: &BootOptions) -> Result<Box<dyn Running>, Failure>;
+    fn console(
+        &self,
+        place: &Place,
+        options: &BootOptions,
+        meanwhile: &mut dyn FnMut(&str),
+    ) -> Result<Box<dyn Running>, Failure>;
 
     /// Starts a broker in the background and returns when every listener and the control socket
     /// accept. Called before this process has a second thread. The new process keeps none of the
     /// caller's descriptors, has a session of its own and `/` as its directory.
     ///
-    /// `wait` is extended while the child reports progress; when it is over, the child is stopped.
+    /// `wait` is extended while the child reports progress, which `meanwhile` is told; when it is
+    /// over, the child is stopped.
     ///
     /// # Errors
     /// The child's own reason; nothing is left running.
@@ -40,6 +47,7 @@ pub trait Boot {
         place: &Place,
         options: &BootOptions,
         wait: Duration,
+        meanwhile: &mut dyn FnMut(&str),
     ) -> Result<Spawned, Failure>;
 
     /// Reads the configuration of `place` and checks it: syntax, keys, values, files it names.

@@ -11,6 +11,7 @@ mod confirm;
 mod console;
 mod deadline;
 mod instance;
+mod meanwhile;
 mod mqtt;
 mod nouns;
 mod process;

@@ -16,6 +16,12 @@ use super::process::Process;
 /// The unit the package installs.
 pub(super) const UNIT: &str = "mqttd.service";
 
+/// How the daemon's status begins while its start takes long.
+const GOES_ON: &str = "reading the store";
+
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Who starts and stops the installed instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InCharge {
@@ -65,9 +71,32 @@ fn is_inside_unit() -> bool {
 ///
 /// The failure has systemd's words; the daemon's own are to be added by the caller.
 pub(super) fn systemctl(verb: &str, limit: Duration) -> Result<(), Failure> {
+    watched(verb, limit, &mut || false)
+}
+
+/// The same for a verb that starts the unit: as long as the daemon says that it goes on, in the
+/// status line of the unit, the wait is extended and `meanwhile` told.
+pub(super) fn begin(
+    verb: &str,
+    limit: Duration,
+    meanwhile: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    let mut last = String::new();
+    watched(verb, limit, &mut || {
+        let status = property("StatusText");
+        let goes_on = status.starts_with(GOES_ON) && status != last;
+        if goes_on {
+            meanwhile(&status);
+            last = status;
+        }
+        goes_on
+    })
+}
+
+fn watched(verb: &str, limit: Duration, goes_on: &mut dyn FnMut() -> bool) -> Result<(), Failure> {
     let mut command = Command::new(tool("systemctl"));
     command.args(["--no-ask-password", verb, UNIT]);
-    let (done, said) = run(command, Some(limit)).map_err(|error| {
+    let (done, said) = run(command, Some((limit, goes_on))).map_err(|error| {
         Failure::new(Exit::Failed, "systemd", format!("cannot run systemctl: {error}"))
             .hint("`--no-systemd` does without")
     })?;
@@ -121,19 +150,25 @@ fn read(command: Command) -> String {
     run(command, None).map(|(_, said)| said).unwrap_or_default()
 }
 
+/// A limit that begins anew when a look, now and then, says so.
+type Patience<'p> = (Duration, &'p mut dyn FnMut() -> bool);
+
 /// Runs a command; whether it succeeded (`None`: not finished in time) and what it said: on
 /// stdout without a limit, on stderr with one.
-fn run(mut command: Command, limit: Option<Duration>) -> std::io::Result<(Option<bool>, String)> {
+fn run(
+    mut command: Command,
+    limit: Option<Patience<'_>>,
+) -> std::io::Result<(Option<bool>, String)> {
     command.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "").stdin(Stdio::null());
     let mut said = String::new();
-    let Some(limit) = limit else {
+    let Some((limit, goes_on)) = limit else {
         let output = command.stderr(Stdio::null()).output()?;
         said.push_str(&String::from_utf8_lossy(&output.stdout));
         return Ok((Some(output.status.success()), said));
     };
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let finished = match Process::open(child.id()) {
-        Some(process) => process.wait(&Deadline::after(limit)),
+        Some(process) => ends(&process, limit, goes_on),
         None => true,
     };
     if !finished {
@@ -146,4 +181,42 @@ fn run(mut command: Command, limit: Option<Duration>) -> std::io::Result<(Option
         said.push_str(&String::from_utf8_lossy(&bytes));
     }
     Ok((finished.then_some(status.success()), said))
+}
+
+/// Waits for the end of a process.
+fn ends(process: &Process, limit: Duration, goes_on: &mut dyn FnMut() -> bool) -> bool {
+    let mut deadline = Deadline::after(limit);
+    loop {
+        if process.wait(&Deadline::after(LOOK.min(deadline.left()))) {
+            return true;
+        }
+        if goes_on() {
+            deadline = Deadline::after(limit);
+        } else if deadline.passed() {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_that_it_goes_on_is_waited_for_longer() {
+        let sleep = || {
+            let mut command = Command::new("sleep");
+            command.arg("3");
+            command
+        };
+        let limit = Duration::from_millis(1500);
+        let mut looks = 0;
+        let mut goes_on = || {
+            looks += 1;
+            true
+        };
+        assert_eq!(run(sleep(), Some((limit, &mut goes_on))).unwrap().0, Some(true));
+        assert_eq!(run(sleep(), Some((limit, &mut || false))).unwrap().0, None);
+        assert!(looks >= 2);
+    }
 }

@@ -48,6 +48,12 @@ impl Place {
         }
     }
 
+    /// The file of what outlives the process.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.data_dir.join("mqttd.db")
+    }
+
     /// The control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -9,8 +9,8 @@ use super::detach::{Side, detach};
 use super::host::Wish;
 use super::life::{Preparation, Ready, live, prepare, prepare_here};
 use super::privilege::Account;
-use super::readiness::Readiness;
-use super::{Mode, failure, listen};
+use super::readiness::{Readiness, Report};
+use super::{Mode, failure, listen, status};
 use crate::cli::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
 use crate::control::Place;
 use crate::server::clock::Clock;
@@ -25,20 +25,30 @@ impl Boot for Daemon {
         live(prepared, Mode::Foreground, Readiness::unheard(), |_| {})
     }
 
-    fn console(&self, place: &Place, options: &BootOptions) -> Result<Box<dyn Running>, Failure> {
+    fn console(
+        &self,
+        place: &Place,
+        options: &BootOptions,
+        meanwhile: &mut dyn FnMut(&str),
+    ) -> Result<Box<dyn Running>, Failure> {
         let prepared = prepare_here(place, options)?;
-        let (told, outcome) = mpsc::channel();
-        let ready = told.clone();
+        let (told, heard) = mpsc::channel();
+        let (ready, reading) = (told.clone(), told.clone());
+        let readiness = Readiness::here(move |report| {
+            if let Report::Reading(records) = report {
+                let _ = reading.send(Heard::Reading(*records));
+            }
+        });
         let thread = std::thread::Builder::new().name("mqttd-main".to_owned()).spawn(move || {
             let on_ready = move |running| {
-                let _ = ready.send(Ok(running));
+                let _ = ready.send(Heard::Over(Ok(running)));
             };
-            if let Err(failure) = live(prepared, Mode::Console, Readiness::unheard(), on_ready) {
-                let _ = told.send(Err(failure));
+            if let Err(failure) = live(prepared, Mode::Console, readiness, on_ready) {
+                let _ = told.send(Heard::Over(Err(failure)));
             }
         });
         let thread = thread.map_err(|error| failure::system("start a thread", &error))?;
-        let running = here(&outcome)?;
+        let running = here(&heard, meanwhile)?;
         Ok(Box::new(InThisProcess { running, thread }))
     }
 
@@ -47,12 +57,13 @@ impl Boot for Daemon {
         place: &Place,
         options: &BootOptions,
         wait: Duration,
+        meanwhile: &mut dyn FnMut(&str),
     ) -> Result<Spawned, Failure> {
         let prepared = match prepare(place, options)? {
             Preparation::Done(prepared) => *prepared,
             Preparation::Held(pid) => return Ok(Spawned::AlreadyRunning { pid }),
         };
-        match detach(&prepared.locks, wait)? {
+        match detach(&prepared.locks, wait, meanwhile)? {
             Side::Command(pid) => Ok(Spawned::Started { pid }),
             Side::Daemon(readiness) => {
                 let exit = match live(prepared, Mode::Daemon, readiness, |_| {}) {
@@ -94,12 +105,26 @@ fn load(place: &Place) -> Result<Loaded, Failure> {
     config::load(place).map_err(|errors| failure::configuration(&errors))
 }
 
+/// What is heard of a start on another thread.
+enum Heard {
+    /// So many records of the store are read.
+    Reading(u64),
+    /// How it went.
+    Over(Result<Ready, Failure>),
+}
+
 /// How the start on the other thread went.
-fn here(outcome: &Receiver<Result<Ready, Failure>>) -> Result<Ready, Failure> {
-    outcome.recv().unwrap_or_else(|_| {
-        let message = "the broker ended before it was ready";
-        Err(Failure::new(Exit::Failed, "died", message))
-    })
+fn here(heard: &Receiver<Heard>, meanwhile: &mut dyn FnMut(&str)) -> Result<Ready, Failure> {
+    loop {
+        match heard.recv() {
+            Ok(Heard::Reading(records)) => meanwhile(&status::reading(records)),
+            Ok(Heard::Over(outcome)) => return outcome,
+            Err(_) => {
+                let message = "the broker ended before it was ready";
+                return Err(Failure::new(Exit::Failed, "died", message));
+            }
+        }
+    }
 }
 
 /// A broker on other threads of this process.

@@ -16,9 +16,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::failure;
 use super::lock::Locks;
 use super::readiness::{Readiness, Report, Reports};
+use super::{failure, status};
 use crate::cli::{Exit, Failure};
 
 /// How long a child that took too long may take to end in order.
@@ -33,11 +33,15 @@ pub(super) enum Side {
 }
 
 /// Forks. The command's side returns when the daemon is ready, and after `wait` without a word
-/// from it ends it.
+/// from it ends it. `meanwhile` is told what the daemon does that takes long.
 ///
 /// # Errors
 /// On the command's side: the daemon's own reason; nothing is left running.
-pub(super) fn detach(locks: &Locks, wait: Duration) -> Result<Side, Failure> {
+pub(super) fn detach(
+    locks: &Locks,
+    wait: Duration,
+    meanwhile: &mut dyn FnMut(&str),
+) -> Result<Side, Failure> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
         let message = "a process with several threads cannot be copied";
@@ -55,7 +59,7 @@ pub(super) fn detach(locks: &Locks, wait: Duration) -> Result<Side, Failure> {
         }
         Outcome::Parent(Ok(_)) => {
             drop(readiness);
-            await_ready(&mut Reports::new(reports), wait).map(Side::Command)
+            await_ready(&mut Reports::new(reports), wait, meanwhile).map(Side::Command)
         }
         Outcome::Child(detached) => {
             drop(reports);
@@ -95,12 +99,17 @@ fn close_others(kept: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-fn await_ready(reports: &mut Reports, wait: Duration) -> Result<u32, Failure> {
+fn await_ready(
+    reports: &mut Reports,
+    wait: Duration,
+    meanwhile: &mut dyn FnMut(&str),
+) -> Result<u32, Failure> {
     let mut pid = None;
     loop {
         match reports.next(wait) {
             Ok(Some(Report::Pid(number))) => pid = Some(number),
             Ok(Some(Report::Progress)) => {}
+            Ok(Some(Report::Reading(records))) => meanwhile(&status::reading(records)),
             Ok(Some(Report::Ready)) => match pid {
                 Some(pid) => return Ok(pid),
                 None => return Err(died(None)),
@@ -178,16 +187,31 @@ mod tests {
         // The second does not heed SIGTERM.
         for program in ["exec sleep 60", "trap '' TERM; sleep 60; sleep 60"] {
             let (mut child, mut reports) = child(program);
-            let timely = await_ready(&mut reports, Duration::from_millis(50));
+            let timely = await_ready(&mut reports, Duration::from_millis(50), &mut |_| ());
             assert_eq!(timely.unwrap_err().problem.code, "timeout");
             assert!(child.try_wait().is_err(), "it has ended and was waited for");
         }
     }
 
     #[test]
+    fn a_daemon_that_reads_a_large_store_is_waited_for() {
+        let reading = |records| format!("echo '{{\"reading\":{records}}}'; sleep 0.3; ");
+        let program: String = (1..=4).map(|turn| reading(turn * 1000)).collect();
+        let (mut child, mut reports) = child(&(program + "echo '\"ready\"'"));
+        let mut told = Vec::new();
+        let mut meanwhile = |text: &str| told.push(text.to_owned());
+        // Less than it takes, more than between two words.
+        let pid = await_ready(&mut reports, Duration::from_millis(900), &mut meanwhile);
+        assert_eq!(pid.unwrap(), child.id());
+        assert_eq!(told.len(), 4);
+        assert_eq!(told[3], "reading the store: 4 000 records");
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn a_daemon_that_dies_without_a_word_is_told_with_its_end() {
         let (_child, mut reports) = child("kill -KILL $$");
-        let failure = await_ready(&mut reports, Duration::from_secs(60)).unwrap_err();
+        let failure = await_ready(&mut reports, Duration::from_secs(60), &mut |_| ()).unwrap_err();
         assert_eq!(failure.problem.code, "died");
         assert!(failure.problem.message.contains("SIGKILL"), "{failure}");
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::config::{self, Loaded};
 use super::host::{Instance, Wish, options};
+use super::keep::{self, Reading};
 use super::lock::{Attempt, Locks};
 use super::logging::Logging;
 use super::privilege::{self, Account};
@@ -22,7 +23,7 @@ use crate::admin::{Admin, Host};
 use crate::cli::{BootOptions, Failure};
 use crate::control::{Door, Place, serve};
 use crate::server::clock::Clock;
-use crate::server::{Server, StartError};
+use crate::server::{Keeping, Server, StartError};
 
 /// Time for the control socket's threads to end; a work that was hurried away may still hold one.
 const CONTROL_END: Duration = Duration::from_secs(1);
@@ -117,7 +118,8 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
     }
     let logging = Arc::new(Logging::start(&config.log, &prepared.place, mode)?);
     readiness.say(&Report::Progress);
-    serve_all(prepared, mode, systemd, listeners, Arc::clone(&logging)).inspect_err(|failure| {
+    let reading = Reading::new(readiness, systemd);
+    serve_all(prepared, mode, reading, listeners, Arc::clone(&logging)).inspect_err(|failure| {
         // In the foreground the command says it on the same stderr.
         if mode != Mode::Foreground {
             tracing::error!("{}", failure::sentence(failure));
@@ -130,14 +132,15 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
 fn serve_all(
     prepared: Prepared,
     mode: Mode,
-    systemd: Systemd,
+    mut reading: Reading<'_>,
     listeners: Vec<TcpListener>,
     logging: Arc<Logging>,
 ) -> Result<Running, Failure> {
+    let systemd = reading.systemd;
     let Prepared { place, loaded, account, mut locks } = prepared;
     let now = Clock::now();
     let to_keep: Vec<_> = listeners.iter().filter_map(|it| it.try_clone().ok()).collect();
-    let server = start_server(&loaded, listeners, &place)?;
+    let server = start_server(&loaded, listeners, &place, &mut reading)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("mqttd-control")
@@ -176,12 +179,16 @@ fn start_server(
     loaded: &Loaded,
     listeners: Vec<TcpListener>,
     place: &Place,
+    reading: &mut Reading<'_>,
 ) -> Result<Server, Failure> {
     // Port 0 has become a number.
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
     let addresses =
         addresses.map_err(|error| failure::system("see the address of a port", &error))?;
-    Server::start(options(&loaded.config, addresses), listeners).map_err(|error| match error {
+    let store = keep::open(place, &loaded.config.store)?;
+    let keeping = Keeping { store, progress: &mut |records| reading.tell(records) };
+    let started = Server::start_keeping(options(&loaded.config, addresses), listeners, keeping);
+    started.map_err(|error| match error {
         StartError::Listen { address, source } => failure::listen(address, &source, place),
         StartError::Threads(source) => failure::system("start the threads of the server", &source),
         StartError::Chance(source) => failure::system("open /dev/urandom", &source),
@@ -239,7 +246,8 @@ impl Running {
         let stopping = self.runtime.spawn_blocking(move || {
             instance.server.stop(timeout, || instance.systemd.extend(timeout));
         });
-        self.runtime.block_on(self.watch.unless_hurried(stopping));
+        let hurry = || self.instance.server.hurry();
+        self.runtime.block_on(self.watch.unless_hurried(stopping, hurry));
         self.serving.shutdown();
         // Waits for its threads: one of them removes the control socket.
         self.runtime.shutdown_timeout(CONTROL_END);

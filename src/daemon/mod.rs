@@ -9,6 +9,7 @@ mod detach;
 mod failure;
 mod holder;
 mod host;
+mod keep;
 mod life;
 mod listen;
 mod lock;

@@ -21,6 +21,8 @@ pub(super) enum Report {
     Pid(u32),
     /// It goes on; the command waits longer.
     Progress,
+    /// So many records of the store are read; the same.
+    Reading(u64),
     /// All listeners and the control socket accept.
     Ready,
     /// It did not start.
@@ -55,32 +57,47 @@ impl From<Told> for Failure {
 }
 
 /// The daemon's end.
-#[derive(Debug)]
 pub(super) struct Readiness {
-    pipe: Option<PipeWriter>,
+    ear: Ear,
+}
+
+/// Who is told.
+enum Ear {
+    Pipe(PipeWriter),
+    Here(Box<dyn FnMut(&Report) + Send>),
+    Nobody,
 }
 
 impl Readiness {
     /// Over a pipe.
-    pub(super) fn new(pipe: PipeWriter) -> Self {
-        Self { pipe: Some(pipe) }
+    pub(super) const fn new(pipe: PipeWriter) -> Self {
+        Self { ear: Ear::Pipe(pipe) }
     }
 
-    /// To nobody: the broker runs in the process that asked for it.
-    pub(super) fn unheard() -> Self {
-        Self { pipe: None }
+    /// To somebody in this process.
+    pub(super) fn here(told: impl FnMut(&Report) + Send + 'static) -> Self {
+        Self { ear: Ear::Here(Box::new(told)) }
+    }
+
+    /// To nobody: the log says it.
+    pub(super) const fn unheard() -> Self {
+        Self { ear: Ear::Nobody }
     }
 
     /// Tells it; the last word closes the pipe. That nobody listens any more changes nothing.
     pub(super) fn say(&mut self, report: &Report) {
-        if let Some(pipe) = &mut self.pipe
-            && let Ok(mut line) = serde_json::to_vec(report)
-        {
-            line.push(b'\n');
-            let _ = pipe.write_all(&line);
+        match &mut self.ear {
+            Ear::Pipe(pipe) => {
+                if let Ok(mut line) = serde_json::to_vec(report) {
+                    line.push(b'\n');
+                    let _ = pipe.write_all(&line);
+                }
+            }
+            Ear::Here(told) => told(report),
+            Ear::Nobody => {}
         }
         if matches!(report, Report::Ready | Report::Failed(_)) {
-            self.pipe = None;
+            self.ear = Ear::Nobody;
         }
     }
 }

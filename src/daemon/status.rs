@@ -20,6 +20,19 @@ impl Rate {
     }
 }
 
+/// How far the start is.
+pub(super) fn reading(records: u64) -> String {
+    let digits = records.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    format!("reading the store: {grouped} records")
+}
+
 /// Where it listens and how many clients it has.
 pub(super) fn line(server: &Server) -> String {
     let listeners = server.listeners();

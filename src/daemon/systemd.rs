@@ -46,6 +46,12 @@ impl Systemd {
         self.tell(&[NotifyState::Stopping, NotifyState::Status("Stopping")]);
     }
 
+    /// The start goes on, and takes longer than the unit's time limit foresees.
+    pub(super) fn reading(self, status: &str, patience: Duration) {
+        self.status(status);
+        self.extend(patience);
+    }
+
     /// Something goes on that takes longer than the unit's time limits foresee.
     pub(super) fn extend(self, by: Duration) {
         let usec = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);

@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -76,12 +77,18 @@ impl Watch {
         }
     }
 
-    /// Waits for the orderly end, but not when the signal comes a second time.
-    pub(super) async fn unless_hurried(&mut self, end: impl Future) {
-        tokio::select! {
-            _ = end => {}
-            _ = self.terminate.recv() => tracing::warn!("hurried by SIGTERM"),
-            () = received(&mut self.interrupt) => tracing::warn!("hurried by SIGINT"),
+    /// Waits for the orderly end. When the signal comes a second time, `hurry` is called: clients
+    /// are not waited for any more, only the disk; at the third time it is not either.
+    pub(super) async fn unless_hurried(&mut self, end: impl Future, hurry: impl Fn()) {
+        let mut end = pin!(end);
+        for _ in 0..2 {
+            let signal = tokio::select! {
+                _ = &mut end => return,
+                _ = self.terminate.recv() => "SIGTERM",
+                () = received(&mut self.interrupt) => "SIGINT",
+            };
+            tracing::warn!("hurried by {signal}");
+            hurry();
         }
     }
 }

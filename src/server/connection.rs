@@ -120,9 +120,9 @@ impl Hall {
         let id = ConnectionId { slot, serial: socket.serial };
         let before = socket.partial.len();
         let shard = &mut self.shard;
-        let ticket = shard.trays().records.ticket();
+        let ticket = shard.trays().records.urgent_ticket();
         socket.partial.take_in(buffer, count, |bytes| shard.receive(id, bytes, now));
-        socket.keeps = shard.trays().records.ticket() != ticket;
+        socket.keeps = shard.trays().records.urgent_ticket() != ticket;
         self.after_receive(slot, before, shared, now);
     }
 
@@ -133,9 +133,9 @@ impl Hall {
         let before = socket.partial.len();
         socket.held = false;
         let shard = &mut self.shard;
-        let ticket = shard.trays().records.ticket();
+        let ticket = shard.trays().records.urgent_ticket();
         let used = socket.partial.offer(|bytes| shard.receive(id, bytes, now));
-        socket.keeps = shard.trays().records.ticket() != ticket;
+        socket.keeps = shard.trays().records.urgent_ticket() != ticket;
         self.after_receive(slot, before, shared, now);
         used
     }

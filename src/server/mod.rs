@@ -191,8 +191,8 @@ impl Server {
     }
 
     /// Copies what is kept at this moment into a new file, which is complete when this returns, or
-    /// absent. Blocks; what is to be kept meanwhile is acknowledged afterwards. `progress` is told
-    /// now and then how many bytes are written.
+    /// absent. Blocks; others are served and kept meanwhile. `progress` is told now and then how
+    /// many bytes are copied.
     ///
     /// # Errors
     /// The file is there already or cannot be written, or there is no store.

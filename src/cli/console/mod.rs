@@ -20,6 +20,7 @@ use rustyline::{Config, Editor};
 use super::args::{BootArgs, Globals};
 use super::boot::{Exit, Failure, Running};
 use super::instance::Instance;
+use super::meanwhile::Meanwhile;
 use super::report::{Report, Voice, complain, print};
 use super::signals::Signals;
 use super::verbs::Errand;
@@ -44,7 +45,10 @@ pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
             alive.by()
         ),
         Instance::Dead | Instance::Stopped => {
-            let running = errand.boot.console(&errand.place, &errand.options)?;
+            let mut meanwhile = Meanwhile::new(errand.voice);
+            let mut say = |text: &str| meanwhile.say(text);
+            let running = errand.boot.console(&errand.place, &errand.options, &mut say)?;
+            drop(meanwhile);
             let pid = running.pid();
             booted = Some(Booted::new(running));
             format!(

@@ -6,6 +6,7 @@ use super::Errand;
 use crate::cli::boot::{Exit, Failure, Spawned};
 use crate::cli::deadline::Deadline;
 use crate::cli::instance::{Alive, Instance, look};
+use crate::cli::meanwhile::Meanwhile;
 use crate::cli::report::{Report, Seen};
 use crate::cli::systemd::{self, InCharge, UNIT};
 
@@ -63,9 +64,11 @@ pub(super) fn by_systemd(errand: &Errand<'_>, verb: &str) -> Result<Report, Fail
     errand.boot.check_config(&errand.place)?;
     let limit = errand.limit(START_SECS);
     let deadline = Deadline::after(limit);
-    if let Err(failure) = systemd::systemctl(verb, limit) {
+    let mut meanwhile = Meanwhile::new(errand.voice);
+    if let Err(failure) = systemd::begin(verb, limit, &mut |text| meanwhile.say(text)) {
         return Err(explained(errand, failure));
     }
+    drop(meanwhile);
     match wait_until_answering(errand, &deadline) {
         Some(alive) => Ok(started(&alive)),
         None => Err(explained(
@@ -112,7 +115,11 @@ pub(super) fn by_hand(errand: &Errand<'_>) -> Result<Report, Failure> {
     }
     let deadline = Deadline::after(errand.limit(START_SECS));
     loop {
-        let spawned = errand.boot.spawn(&errand.place, &errand.options, deadline.left())?;
+        let mut meanwhile = Meanwhile::new(errand.voice);
+        let mut say = |text: &str| meanwhile.say(text);
+        let (place, options) = (&errand.place, &errand.options);
+        let spawned = errand.boot.spawn(place, options, deadline.left(), &mut say)?;
+        drop(meanwhile);
         let is_new = matches!(spawned, Spawned::Started { .. });
         match wait_until_answering(errand, &deadline) {
             Some(alive) if is_new => return Ok(started(&alive)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use crate::broker::{Load, Records, Trays};
-use crate::store::StoreError;
+use crate::store::{Backup, StoreError};
 
 /// Bytes that wait above which those who bring more are not read.
 pub(super) const CROWDED_BYTES: u64 = 32 << 20;
@@ -28,22 +28,13 @@ const SPARE_BYTES_MAX: u64 = 256 << 10;
 pub(super) enum Request {
     /// To write all that waits now, whatever would suit; the answer says that it was tried.
     Flush(Sender<()>),
-    /// To copy what is kept.
+    /// To begin a copy of what is kept.
     Backup {
-        /// Into this new file.
+        /// In this new file.
         file: PathBuf,
-        /// How it goes.
-        told: Sender<Told>,
+        /// The copy, for the one who asks to write it.
+        begun: Sender<Result<Backup, StoreError>>,
     },
-}
-
-/// How a copy goes.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// So many bytes are written.
-    Progress(u64),
-    /// It is over.
-    Done(Result<(), StoreError>),
 }
 
 /// What wakes the thread before its time.

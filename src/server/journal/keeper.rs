@@ -216,9 +216,12 @@ impl Keeper {
         self.outcome.committed_unix_ms = Some(now.unix_ms);
         for Kept { shard, bytes, mut records } in self.pending.take_front(pieces) {
             self.outcome.freed_bytes += bytes;
-            let durable = self.outcome.durable.entry(shard).or_default();
-            durable.0 = records.ticket();
-            durable.1 += records.len();
+            // Else nobody waits for it.
+            if records.urgent().is_some() {
+                let durable = self.outcome.durable.entry(shard).or_default();
+                durable.0 = records.ticket();
+                durable.1 += records.len();
+            }
             records.clear();
             self.outcome.empty.push((records, bytes));
         }

@@ -17,6 +17,8 @@ mod batch;
 mod inbox;
 mod keeper;
 mod latency;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod view;
 
@@ -33,7 +35,7 @@ pub(super) use thread::run;
 use super::clock::Clock;
 use crate::broker::{Stats, Trays};
 use crate::store::StoreError;
-use inbox::{Inbox, Request, Told};
+use inbox::{Inbox, Request};
 use view::Board;
 
 /// What the journal's thread and the others share.
@@ -95,17 +97,10 @@ impl Journal {
         file: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
-        let (told, telling) = mpsc::channel();
-        self.inbox.ask(Request::Backup { file: file.to_owned(), told });
-        loop {
-            match telling.recv() {
-                Ok(Told::Progress(bytes)) => progress(bytes),
-                Ok(Told::Done(outcome)) => return outcome,
-                Err(_) => {
-                    return Err(no_backup(file, "the broker stops, or its journal has failed"));
-                }
-            }
-        }
+        let (begun, beginning) = mpsc::channel();
+        self.inbox.ask(Request::Backup { file: file.to_owned(), begun });
+        let gone = "the broker stops, or its journal has failed";
+        beginning.recv().unwrap_or_else(|_| Err(no_backup(file, gone)))?.write(progress)
     }
 
     pub(super) fn view(&self) -> StoreView {

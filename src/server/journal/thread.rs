@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::inbox::{Request, Taken, Told};
+use super::inbox::{Request, Taken};
 use super::keeper::{Keeper, Outcome};
 use super::{Journal, no_backup};
 use crate::broker::{Now, Storing};
@@ -172,14 +172,13 @@ impl<'s> Thread<'s> {
         match request {
             // That nobody waits for the answer any more is nothing to us.
             Request::Flush(sender) => drop(sender.send(())),
-            Request::Backup { file, told } => {
+            Request::Backup { file, begun } => {
                 let outcome = if self.keeper.is_open() {
-                    let mut progress = |bytes| drop(told.send(Told::Progress(bytes)));
-                    self.keeper.store().backup(&file, &mut progress)
+                    self.keeper.store().begin_backup(&file)
                 } else {
                     Err(no_backup(&file, "the store has failed and is being opened anew"))
                 };
-                let _ = told.send(Told::Done(outcome));
+                let _ = begun.send(outcome);
             }
         }
     }

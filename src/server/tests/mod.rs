@@ -3,6 +3,8 @@
 //! Everything waits on readiness: a read that gets nothing for ten seconds fails the test.
 
 mod authenticate;
+pub(crate) mod double;
+mod journal;
 mod lobby;
 mod operate;
 mod peer;
