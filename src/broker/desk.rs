@@ -112,7 +112,11 @@ impl Desk {
         if to.is_return() {
             return self.take_back(to, parcel);
         }
-        let &Addressee { qos, retain, share, mid, ref identifiers, .. } = to;
+        let &Addressee { qos, retain, share, mut mid, ref identifiers, .. } = to;
+        if session.kept.is_none() {
+            // It was told to last when this was on its way, and is not any more.
+            mid.take().into_iter().for_each(|mid| self.trays.records.done(mid));
+        }
         let terms = Terms { qos, retain, share, mid, identifiers };
         let held_before = Held::by(session);
         let expired_before = session.queue.expired();
@@ -189,7 +193,7 @@ impl Desk {
     /// Counts dropped messages; the first of a connection (or of an offline time) is told.
     pub(super) fn dropped(&mut self, slot: u32, reason: DropReason, count: u64) {
         self.counters.dropped(reason, count);
-        let Some(session) = self.roster.session_mut(slot) else {
+        let Some(session) = self.roster.session_mut(slot).filter(|_| count > 0) else {
             return;
         };
         if !session.drop_told && reason != DropReason::Offline {

@@ -16,6 +16,9 @@ use crate::session::{Delivery, Kept, Mid, Parcel, Session, Sid};
 
 /// How long a session may be done with messages before that is written down.
 const POSITION_MS: u64 = 1000;
+/// Messages above the cursor that a session is done with; with more, those it is not done with get
+/// new names.
+const ABOVE_MAX: usize = 1024;
 
 impl Desk {
     /// How long messages of a topic last; nothing lasts without a store.
@@ -200,6 +203,38 @@ impl Shard {
         }
     }
 
+    /// Gives what is in flight to a client under names up to `last` new names: one message that is
+    /// never acknowledged must not keep the cursor behind for ever.
+    fn rename_inflight(&mut self, slot: u32, sid: Sid, last: Mid) {
+        let Some(session) = self.desk.roster.session_mut(slot) else { return };
+        let mut inflight = std::mem::take(&mut session.inflight);
+        let mut old = Vec::new();
+        for (packet_id, delivery) in inflight.kept_mut() {
+            let Some(mid) = delivery.mid.filter(|mid| *mid <= last) else { continue };
+            // It stays what it was where nothing is written any more.
+            if let Some(new) = self.keep_delivery(sid, delivery) {
+                if delivery.qos == QoS::ExactlyOnce {
+                    self.desk.trays.records.sent(sid, new, packet_id, false);
+                }
+                old.push((mid, true));
+            } else {
+                delivery.mid = Some(mid);
+            }
+        }
+        for (packet_id, mid) in inflight.released_mut().filter(|(_, mid)| **mid <= last) {
+            old.push((*mid, false));
+            *mid = self.commons.name_message(self.number);
+            self.desk.trays.records.sent(sid, *mid, packet_id, true);
+        }
+        let Some(session) = self.desk.roster.session_mut(slot) else { return };
+        session.inflight = inflight;
+        for (mid, is_of_use) in old {
+            let note = if is_of_use { Kept::settle } else { Kept::finish };
+            session.kept.iter_mut().for_each(|kept| note(kept, mid));
+        }
+        self.desk.note_kept(slot);
+    }
+
     fn keep_delivery(&mut self, sid: Sid, delivery: &mut Delivery) -> Option<Mid> {
         if delivery.qos == QoS::AtMostOnce {
             return None;
@@ -248,8 +283,10 @@ impl Shard {
             let Some(session) = self.desk.roster.session_mut(slot) else { continue };
             let next_packet_id = session.inflight.upcoming();
             if let Some((sid, cursor, above)) = session.position(self.horizon) {
+                let middle = above.get(ABOVE_MAX).and_then(|_| above.get(above.len() / 2)).copied();
                 let position = Position { cursor, above, next_packet_id };
                 self.desk.trays.records.position(sid, &position);
+                middle.into_iter().for_each(|middle| self.rename_inflight(slot, sid, middle));
             }
         }
         // What this names is in a mailbox now, and will have been read when the next second is over.

@@ -233,9 +233,10 @@ impl Inflight {
             Some(kept) => Sent::Pubrec(Some(kept)),
             None => Sent::Pubcomp(Some(mid)),
         };
-        self.elders.insert(packet_id, (self.elders_begun, sent));
+        let replaced = self.elders.insert(packet_id, (self.elders_begun, sent));
         self.elders_begun += 1;
-        self.unacknowledged += 1;
+        // One that had the identifier before was completed, or it would not have been given again.
+        self.unacknowledged += u16::from(replaced.is_none());
     }
 
     /// The identifier that is given out next, unless it is in use.
@@ -265,6 +266,18 @@ impl Inflight {
         all.filter_map(|(id, sent)| match sent {
             Sent::Puback(Some(delivery)) | Sent::Pubrec(Some(delivery)) => Some((id, delivery)),
             Sent::Done | Sent::Puback(None) | Sent::Pubrec(None) | Sent::Pubcomp(_) => None,
+        })
+    }
+
+    /// QoS 2 exchanges whose message is gone, with the place for its name.
+    pub fn released_mut(&mut self) -> impl Iterator<Item = (u16, &mut Mid)> {
+        let first = self.first;
+        let ids = std::iter::successors(Some(first), |id| Some(after(*id)));
+        let elders = self.elders.iter_mut().map(|(id, (_, sent))| (*id, sent));
+        let all = elders.chain(ids.zip(self.entries.iter_mut()));
+        all.filter_map(|(id, sent)| match sent {
+            Sent::Pubcomp(mid) => Some((id, mid.as_mut()?)),
+            Sent::Done | Sent::Puback(_) | Sent::Pubrec(_) => None,
         })
     }
 

@@ -11,6 +11,7 @@ mod authenticate;
 mod before_5;
 mod connect;
 mod delivery;
+mod durable;
 mod greeting;
 mod introduction;
 mod keep_alive;

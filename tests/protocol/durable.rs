@@ -1,0 +1,207 @@
+//! What waits for the disk, and what the disk is told: one shard whose disk does what the test says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mqttd::broker::{
+    Admission, Commons, ConnectionId, Limits, Mid, Now, Position, Record, Records, Shard, Storing,
+};
+use mqttd::codec::{
+    Acknowledge, Connect, Frame, Packet, Properties, Publish, QoS, ReasonCode, Subscribe,
+    SubscriptionOptions, SubscriptionRequest, Version, decode, encode,
+};
+
+use crate::kit::limits;
+
+/// One shard with a disk that does what it is told.
+struct World {
+    shard: Shard,
+    now: Now,
+    /// Messages and how many need them.
+    living: BTreeMap<Mid, u32>,
+    position: Position,
+}
+
+impl World {
+    fn new() -> Self {
+        let limits = Limits { inflight_max: 65_535, ..limits() };
+        let commons = Commons::new(1, limits, 7);
+        commons.set_storing(Storing::Well);
+        let shard = Shard::new(0, Arc::clone(&commons));
+        let now = Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 };
+        Self { shard, now, living: BTreeMap::new(), position: Position::default() }
+    }
+
+    fn connect(&mut self, client_id: &str) -> ConnectionId {
+        let connect = Connect {
+            version: Version::V311,
+            bridge: false,
+            clean_start: false,
+            keep_alive_secs: 0,
+            properties: Properties::EMPTY,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+        };
+        let limits = limits();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let admission = Admission::new(&connect, peer, &limits, || "unused".into()).unwrap();
+        self.shard.admit(admission, self.now).unwrap()
+    }
+
+    fn subscribe(&mut self, id: ConnectionId) {
+        let mut payload = Vec::new();
+        let options = SubscriptionOptions::new(QoS::ExactlyOnce);
+        SubscriptionRequest { filter: "#", options }.write(&mut payload);
+        self.send(id, &Packet::Subscribe(Subscribe::new(1, Properties::EMPTY, &payload)));
+    }
+
+    fn publish(&mut self, id: ConnectionId, qos: QoS) {
+        let publish = Publish {
+            dup: false,
+            qos,
+            retain: false,
+            topic: "t",
+            packet_id: 1,
+            properties: Properties::EMPTY,
+            payload: b"x",
+        };
+        self.send(id, &Packet::Publish(publish));
+    }
+
+    fn send(&mut self, id: ConnectionId, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        encode(packet, Version::V311, &mut bytes);
+        self.shard.receive(id, &bytes, self.now);
+    }
+
+    /// Writes what was left, and says so.
+    fn commit(&mut self) {
+        let records = self.shard.trays().records.take(Records::default());
+        for record in records.iter() {
+            match record {
+                Record::Message { mid, recipients, .. } => {
+                    self.living.insert(mid, recipients);
+                }
+                Record::Done { mid } => {
+                    let left = self.living.get_mut(&mid).expect("a message that is needed");
+                    *left -= 1;
+                    if *left == 0 {
+                        self.living.remove(&mid);
+                    }
+                }
+                Record::Position { cursor, position, .. } => {
+                    self.position = Position::open(cursor, position).unwrap();
+                }
+                _ => {}
+            }
+        }
+        self.shard.durable(records.ticket(), self.now);
+        self.shard.posted();
+    }
+
+    /// First bytes of the packets that have come out.
+    fn heard(&mut self, id: ConnectionId) -> Vec<u8> {
+        let mut heads = Vec::new();
+        if let Some(outbox) = self.shard.outbox(id) {
+            let mut bytes = outbox.unsent();
+            while let Some(frame) = Frame::split(bytes, u32::MAX).unwrap() {
+                heads.push(bytes[0]);
+                bytes = &bytes[frame.len..];
+            }
+            let all = outbox.len();
+            outbox.sent(all);
+        }
+        self.shard.flushed(id, self.now);
+        heads
+    }
+
+    /// The identifier of the only PUBLISH that has come out.
+    fn publish_heard(&mut self, id: ConnectionId) -> u16 {
+        let outbox = self.shard.outbox(id).unwrap();
+        let frame = Frame::split(outbox.unsent(), u32::MAX).unwrap().unwrap();
+        let Ok(Packet::Publish(publish)) = decode(frame, Version::V311) else {
+            panic!("a PUBLISH");
+        };
+        let packet_id = publish.packet_id;
+        self.heard(id);
+        packet_id
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.ticks_ms += ms;
+        self.now.unix_ms += ms;
+        self.shard.tick(self.now);
+        self.commit();
+    }
+}
+
+/// `[MQTT-4.3.2-2]`: what is acknowledged is on the disk.
+#[test]
+fn nothing_is_acknowledged_before_it_is_on_the_disk() {
+    let mut world = World::new();
+    let receiver = world.connect("receiver");
+    assert!(world.heard(receiver).is_empty(), "CONNACK of a session that is to last");
+    world.commit();
+    assert_eq!(world.heard(receiver), [0x20]);
+    world.subscribe(receiver);
+    assert!(world.heard(receiver).is_empty(), "SUBACK");
+    world.commit();
+    assert_eq!(world.heard(receiver), [0x90]);
+    let sender = world.connect("sender");
+    world.commit();
+    world.heard(sender);
+    world.publish(sender, QoS::AtLeastOnce);
+    world.send(sender, &Packet::Pingreq);
+    assert_eq!(world.heard(sender), [0xd0], "PINGRESP does not wait, PUBACK does");
+    assert_eq!(world.heard(receiver), [0x32], "the message does not wait");
+    world.commit();
+    assert_eq!(world.heard(sender), [0x40]);
+    world.publish(sender, QoS::ExactlyOnce);
+    assert!(world.heard(sender).is_empty(), "PUBREC");
+    assert!(world.heard(receiver).is_empty(), "QoS 2 is sent under an identifier that is to last");
+    world.publish(sender, QoS::AtMostOnce);
+    assert_eq!(world.heard(receiver), [0x30], "QoS 0 passes");
+    world.commit();
+    assert_eq!(world.heard(sender), [0x50]);
+    assert_eq!(world.heard(receiver), [0x34]);
+    let ack =
+        Acknowledge { packet_id: 1, reason: ReasonCode::Success, properties: Properties::EMPTY };
+    world.send(sender, &Packet::Pubrel(ack));
+    world.send(receiver, &Packet::Pubrec(Acknowledge { packet_id: 2, ..ack }));
+    assert_eq!((world.heard(sender), world.heard(receiver)), (vec![], vec![]));
+    world.commit();
+    assert_eq!((world.heard(sender), world.heard(receiver)), (vec![0x70], vec![0x62]));
+}
+
+/// One message that is never acknowledged does not keep everything behind it.
+#[test]
+fn the_cursor_passes_what_is_never_acknowledged() {
+    let mut world = World::new();
+    let receiver = world.connect("receiver");
+    world.subscribe(receiver);
+    let sender = world.connect("sender");
+    world.commit();
+    world.heard(receiver);
+    world.publish(sender, QoS::AtLeastOnce);
+    world.publish_heard(receiver);
+    for round in 0..10 {
+        for _ in 0..1500 {
+            world.publish(sender, QoS::AtLeastOnce);
+            let packet_id = world.publish_heard(receiver);
+            let reason = ReasonCode::Success;
+            let properties = Properties::EMPTY;
+            let ack = Acknowledge { packet_id, reason, properties };
+            world.send(receiver, &Packet::Puback(ack));
+        }
+        world.pass(2000);
+        world.pass(2000);
+        assert!(world.position.above.len() < 2 * 1500, "round {round}");
+        assert_eq!(world.living.len(), 1, "the one that is not acknowledged");
+    }
+    assert!(world.position.cursor > 10_000, "{:?}", world.position.cursor);
+    let (mid, _) = world.living.pop_first().unwrap();
+    assert!(mid.get() > world.position.cursor);
+}
