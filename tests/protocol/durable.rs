@@ -47,8 +47,8 @@ impl World {
         };
         let limits = limits();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let admission = Admission::new(&connect, peer, &limits, || "unused".into()).unwrap();
-        self.shard.admit(admission, self.now).unwrap()
+        let admission = Admission::new(&connect, peer, &limits, || "unused".into()).expect("valid");
+        self.shard.admit(admission, self.now).expect("room for it")
     }
 
     fn subscribe(&mut self, id: ConnectionId) {
@@ -93,7 +93,7 @@ impl World {
                     }
                 }
                 Record::Position { cursor, position, .. } => {
-                    self.position = Position::open(cursor, position).unwrap();
+                    self.position = Position::open(cursor, position).expect("as it was put");
                 }
                 _ => {}
             }
@@ -107,7 +107,7 @@ impl World {
         let mut heads = Vec::new();
         if let Some(outbox) = self.shard.outbox(id) {
             let mut bytes = outbox.unsent();
-            while let Some(frame) = Frame::split(bytes, u32::MAX).unwrap() {
+            while let Some(frame) = Frame::split(bytes, u32::MAX).expect("MQTT") {
                 heads.push(bytes[0]);
                 bytes = &bytes[frame.len..];
             }
@@ -120,8 +120,8 @@ impl World {
 
     /// The identifier of the only PUBLISH that has come out.
     fn publish_heard(&mut self, id: ConnectionId) -> u16 {
-        let outbox = self.shard.outbox(id).unwrap();
-        let frame = Frame::split(outbox.unsent(), u32::MAX).unwrap().unwrap();
+        let outbox = self.shard.outbox(id).expect("a connection");
+        let frame = Frame::split(outbox.unsent(), u32::MAX).expect("MQTT").expect("a packet");
         let Ok(Packet::Publish(publish)) = decode(frame, Version::V311) else {
             panic!("a PUBLISH");
         };
