@@ -95,7 +95,14 @@ impl World {
                 Record::Position { cursor, position, .. } => {
                     self.position = Position::open(cursor, position).expect("as it was put");
                 }
-                _ => {}
+                Record::RetainedGone { .. }
+                | Record::Session { .. }
+                | Record::SessionEnded { .. }
+                | Record::Subscribed { .. }
+                | Record::Unsubscribed { .. }
+                | Record::Received { .. }
+                | Record::Released { .. }
+                | Record::Sent { .. } => {}
             }
         }
         self.shard.durable(records.ticket(), self.now);
