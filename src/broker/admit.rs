@@ -102,11 +102,12 @@ impl Shard {
         self.desk.roster.insert(session).ok_or(Refusal::TooManySessions)
     }
 
-    /// Writes a session down that outlives its connection; somebody waits for it when it is new or
-    /// its Session Expiry Interval has changed.
+    /// Writes a session down that outlives its connection; somebody waits for it when it is new, has
+    /// a Will, or its Session Expiry Interval has changed.
     fn keep_admitted(&mut self, slot: u32, expiry_before: Option<u32>) {
         let Some(session) = self.desk.roster.session(slot) else { return };
-        let has_changed = expiry_before != Some(session.expiry_interval_secs);
+        let has_changed =
+            session.will.is_some() || expiry_before != Some(session.expiry_interval_secs);
         match (session.outlives_connection(), session.kept.is_some()) {
             (true, true) => self.desk.note_state(slot, has_changed),
             (true, false) => self.begin_keeping(slot),

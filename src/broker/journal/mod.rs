@@ -18,6 +18,7 @@ pub use message::{Accepted, Addressed, Envelope, Recipient, StoredMessage};
 pub use session::{Armed, Position, SessionState, read_subscription};
 
 use super::SessionId;
+use crate::codec::QoS;
 use crate::session::{Identifiers, Mid, Sid, Subscription};
 
 /// How long a message lasts once it is acknowledged.
@@ -224,7 +225,9 @@ impl Records {
         accepted.put_body(&mut self.bytes);
         let body_len = self.bytes.len() - start - envelope_len;
         let (mid, retained) = (accepted.mid, accepted.retained);
-        self.put(Entry::Message { mid, recipients, retained, envelope_len, body_len }, Some(class));
+        let entry = Entry::Message { mid, recipients, retained, envelope_len, body_len };
+        // A retained message of QoS 0 is not acknowledged: nobody waits for it.
+        self.put(entry, (accepted.qos != QoS::AtMostOnce).then_some(class));
     }
 
     /// A recipient is done with a message.
