@@ -192,6 +192,9 @@ impl Desk {
 
     /// Counts dropped messages; the first of a connection (or of an offline time) is told.
     pub(super) fn dropped(&mut self, slot: u32, reason: DropReason, count: u64) {
+        if count == 0 {
+            return;
+        }
         self.counters.dropped(reason, count);
         let Some(session) = self.roster.session_mut(slot).filter(|_| count > 0) else {
             return;

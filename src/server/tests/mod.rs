@@ -4,6 +4,7 @@
 
 mod authenticate;
 pub(crate) mod double;
+mod durable;
 mod journal;
 mod lobby;
 mod operate;

@@ -30,6 +30,23 @@ pub(super) fn connect(client_id: &str, level: u8) -> Vec<u8> {
     packet(0x10, &body)
 }
 
+/// A CONNECT for a session that stays, and no keep alive.
+pub(super) fn connect_to_stay(client_id: &str) -> Vec<u8> {
+    let mut body = b"\0\x04MQTT".to_vec();
+    body.extend([4, 0, 0, 0]);
+    string(client_id, &mut body);
+    packet(0x10, &body)
+}
+
+/// With QoS 1, and RETAIN where it is 1.
+pub(super) fn publish_at_least_once(topic: &str, id: u16, retain: u8, payload: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    string(topic, &mut body);
+    body.extend(id.to_be_bytes());
+    body.extend(payload);
+    packet(0x32 | retain, &body)
+}
+
 pub(super) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     string(topic, &mut body);
@@ -86,6 +103,15 @@ impl Peer {
     /// A client of MQTT 5.0 that is let in.
     pub(super) fn five(address: SocketAddr, client_id: &str) -> Self {
         Self::of_level(address, client_id, 5)
+    }
+
+    /// A client of MQTT 3.1.1 whose session stays, and whether there was one.
+    pub(super) fn that_stays(address: SocketAddr, client_id: &str) -> (Self, bool) {
+        let mut peer = Self::socket(address);
+        peer.send(&connect_to_stay(client_id));
+        let connack = peer.receive();
+        assert_eq!((connack.first, connack.body[1]), (0x20, 0), "let in");
+        (peer, connack.body[0] == 1)
     }
 
     fn of_level(address: SocketAddr, client_id: &str, level: u8) -> Self {
@@ -156,6 +182,23 @@ impl Peer {
         let topic = String::from_utf8(packet.body[2..2 + len].to_vec()).expect("UTF-8");
         let payload = packet.body[2 + len + usize::from(self.five)..].to_vec();
         (topic, payload)
+    }
+
+    /// The next packet is a PUBLISH of QoS 1; its topic and payload. It is acknowledged.
+    pub(super) fn receive_at_least_once(&mut self) -> (String, Vec<u8>) {
+        let packet = self.receive();
+        assert_eq!(packet.first & 0xf6, 0x32, "PUBLISH of QoS 1");
+        let len = usize::from(u16::from_be_bytes([packet.body[0], packet.body[1]]));
+        let topic = String::from_utf8(packet.body[2..2 + len].to_vec()).expect("UTF-8");
+        let (id, payload) = packet.body[2 + len..].split_at(2);
+        self.send(&[0x40, 2, id[0], id[1]]);
+        (topic, payload.to_vec())
+    }
+
+    /// The next packet is PUBACK for this identifier.
+    pub(super) fn expect_puback(&mut self, id: u16) {
+        let puback = self.receive();
+        assert_eq!((puback.first, &puback.body[..2]), (0x40, &id.to_be_bytes()[..]), "PUBACK");
     }
 
     pub(super) fn expect_end(&mut self) {
