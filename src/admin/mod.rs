@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 use crate::broker::Now;
 use crate::server::Server;
 
-pub use broker::Status;
+pub use broker::{Status, StoreStatus};
 pub use call::{
     AnswerBy, Answers, Argument, Arguments, Call, Completion, Kind, Lines, Noun, Pages, Permission,
     Reply,

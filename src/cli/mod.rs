@@ -18,6 +18,7 @@ mod process;
 mod render;
 mod report;
 mod signals;
+mod status;
 mod systemd;
 mod table;
 mod verbs;

@@ -5,14 +5,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::instance::run_by;
 use super::table::{Table, printable, terminal_width};
-use crate::admin::{Client, Listener, Reloaded, Retained, Session, Status, Subscription, Waiting};
+use crate::admin::{Client, Listener, Reloaded, Retained, Session, Subscription, Waiting};
 
 /// An answer as text, without the last newline.
 pub(super) fn reply(call: &str, value: &Value) -> String {
     let text = match call {
-        "status" => read(value, status),
+        "status" => read(value, super::status::shown),
         "reload" => read(value, reloaded),
         "clients.list" => read(value, clients),
         "clients.show" => read(value, client),
@@ -58,81 +57,13 @@ fn read<T: DeserializeOwned>(value: &Value, show: impl FnOnce(T) -> String) -> O
 }
 
 /// Names and values under each other.
-fn lines<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> String {
+pub(super) fn lines<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> String {
     let rows: Vec<_> = rows.collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     rows.iter()
         .map(|(name, value)| format!("{name:width$}  {value}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn status(status: Status) -> String {
-    let about = &status.about;
-    let mut rows = vec![
-        (
-            "process",
-            format!(
-                "pid {}, up {}, {}",
-                about.pid,
-                span(about.uptime_secs),
-                run_by(&about.managed_by)
-            ),
-        ),
-        (
-            "configuration",
-            format!(
-                "{}{}",
-                about.config_file,
-                if about.config_changed {
-                    " (changed since it was read: mqttd reload)"
-                } else {
-                    ""
-                }
-            ),
-        ),
-        ("data", about.data_dir.clone()),
-    ];
-    for (number, listener) in status.listeners.iter().enumerate() {
-        let title = if number == 0 { "listeners" } else { "" };
-        rows.push((title, format!("{} {}", listener.name, listener.address)));
-    }
-    rows.extend([
-        (
-            "clients",
-            format!(
-                "{} connected of {} possible; {}; {} subscriptions",
-                status.clients_connected,
-                about.connections_max,
-                sessions(status.sessions),
-                status.subscriptions
-            ),
-        ),
-        (
-            "messages",
-            format!(
-                "{} received, {} sent, {} dropped; {} retained",
-                status.messages_received,
-                status.messages_sent,
-                status.messages_dropped,
-                status.retained_messages
-            ),
-        ),
-        (
-            "memory",
-            format!(
-                "{} resident; {} of {} for messages",
-                bytes(about.resident_bytes),
-                bytes(status.memory_used_bytes),
-                bytes(status.memory_limit_bytes)
-            ),
-        ),
-        ("open files", format!("{} at most", about.open_files_max)),
-    ]);
-    let title = format!("mqttd {} is running", about.version);
-    let rows = lines(rows.iter().map(|(name, value)| (*name, value.clone())));
-    let rows: Vec<_> = rows.lines().map(|line| format!("  {line}")).collect();
-    format!("{title}\n{}", rows.join("\n"))
 }
 
 fn reloaded(reloaded: Reloaded) -> String {
@@ -399,7 +330,7 @@ fn listeners(rows: Vec<Listener>) -> String {
     table.render(terminal_width())
 }
 
-fn sessions(count: u64) -> String {
+pub(super) fn sessions(count: u64) -> String {
     match count {
         1 => "1 session".to_owned(),
         _ => format!("{count} sessions"),

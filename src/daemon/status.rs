@@ -1,5 +1,6 @@
 //! One line about the broker, for `systemctl status`.
 
+use crate::broker::Storing;
 use crate::server::Server;
 
 /// Turns counters into a rate.
@@ -38,5 +39,10 @@ pub(super) fn line(server: &Server) -> String {
     let listeners = server.listeners();
     let addresses: Vec<_> = listeners.iter().map(|l| l.address.to_string()).collect();
     let clients = server.stats().value("clients.connected");
-    format!("Serving MQTT on {}; {clients} clients", addresses.join(", "))
+    let trouble = match server.commons().storing() {
+        Storing::Off | Storing::Well => "",
+        Storing::Full => "; THE STORE IS FULL",
+        Storing::Failed => "; THE STORE HAS FAILED",
+    };
+    format!("Serving MQTT on {}; {clients} clients{trouble}", addresses.join(", "))
 }

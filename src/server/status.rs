@@ -3,8 +3,8 @@
 //! A task of the lobby turns every `sys_interval_secs`: it reads the counters, and publishes through
 //! the first shard, retained, what has changed since the last turn. Nobody waits for it. Values that
 //! mosquitto counts otherwise: retained messages do not include these topics themselves, the store
-//! counts a message once for each session it waits for, and the heap is the anonymous memory that
-//! is resident, as the kernel counts it.
+//! counts a message once for each session it waits for where nothing is kept on a disk, and the heap
+//! is the anonymous memory that is resident, as the kernel counts it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::clock::Clock;
 use super::errands::Errands;
 use super::shared::Shared;
-use crate::broker::{Now, Stats};
+use crate::broker::{Now, Stats, Storing};
 
 /// Topics below `$SYS/broker/` whose value is a row of the counters.
 const COUNTERS: &[(&str, &str)] = &[
@@ -155,11 +155,9 @@ impl Status {
         let shared = stats.value("subscriptions.shared");
         let own = stats.value("subscriptions").saturating_sub(shared);
         put("subscriptions/count", own.to_string());
-        let waiting = stats.value("messages.queued") + stats.value("messages.inflight");
-        let stored = waiting + stats.value("retained.messages");
+        let (stored, bytes) = stored(stats);
         put("messages/stored", stored.to_string());
         put("store/messages/count", stored.to_string());
-        let bytes = stats.value("messages.held_bytes") + stats.value("retained.bytes");
         put("store/messages/bytes", bytes.to_string());
         self.heap_bytes_max = self.heap_bytes_max.max(heap_bytes);
         put("heap/current", heap_bytes.to_string());
@@ -192,6 +190,18 @@ impl Status {
             }
         }
     }
+}
+
+/// Messages that wait for somebody or are retained, and their bytes: those on the disk, where there
+/// is a store, else those in memory.
+fn stored(stats: &Stats) -> (u64, u64) {
+    if stats.value("store.state") == Storing::Off as u64 {
+        let waiting = stats.value("messages.queued") + stats.value("messages.inflight");
+        let bytes = stats.value("messages.held_bytes") + stats.value("retained.bytes");
+        return (waiting + stats.value("retained.messages"), bytes);
+    }
+    let messages = stats.value("store.messages") + stats.value("retained.messages");
+    (messages, stats.value("store.live_bytes"))
 }
 
 fn publish<'v>(shared: &Shared, values: impl Iterator<Item = (&'v String, &'v String)>) {
@@ -286,5 +296,11 @@ mod tests {
         ] {
             assert_eq!(values[&format!("$SYS/broker/{topic}")], value, "{topic}");
         }
+        stats.set("store.state", Storing::Well as u64);
+        stats.set("store.messages", 8);
+        stats.set("store.live_bytes", 900);
+        let values = status().current(&stats, 4096, at(61_999));
+        assert_eq!(values["$SYS/broker/store/messages/count"], "10");
+        assert_eq!(values["$SYS/broker/store/messages/bytes"], "900");
     }
 }

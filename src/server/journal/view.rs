@@ -25,7 +25,7 @@ pub struct StoreView {
     pub file_bytes: u64,
     /// Bytes of records in use.
     pub live_bytes: u64,
-    /// Messages in use.
+    /// Messages that somebody waits for.
     pub messages: u64,
     /// Bytes written since the start.
     pub written_bytes: u64,

@@ -1,0 +1,158 @@
+//! `mqttd status` as text: how the broker is doing, on aligned lines.
+
+use super::instance::run_by;
+use super::render::{bytes, lines, moment, sessions, span};
+use super::table::printable;
+use crate::admin::{Status, StoreStatus};
+
+/// The answer of `status`, without the last newline.
+pub(super) fn shown(status: Status) -> String {
+    let about = &status.about;
+    let mut rows = vec![
+        (
+            "process",
+            format!(
+                "pid {}, up {}, {}",
+                about.pid,
+                span(about.uptime_secs),
+                run_by(&about.managed_by)
+            ),
+        ),
+        (
+            "configuration",
+            format!(
+                "{}{}",
+                about.config_file,
+                if about.config_changed {
+                    " (changed since it was read: mqttd reload)"
+                } else {
+                    ""
+                }
+            ),
+        ),
+        ("data", about.data_dir.clone()),
+    ];
+    for (number, listener) in status.listeners.iter().enumerate() {
+        let title = if number == 0 { "listeners" } else { "" };
+        rows.push((title, format!("{} {}", listener.name, listener.address)));
+    }
+    rows.extend([
+        (
+            "clients",
+            format!(
+                "{} connected of {} possible; {}; {} subscriptions",
+                status.clients_connected,
+                about.connections_max,
+                sessions(status.sessions),
+                status.subscriptions
+            ),
+        ),
+        (
+            "messages",
+            format!(
+                "{} received, {} sent, {} dropped; {} retained",
+                status.messages_received,
+                status.messages_sent,
+                status.messages_dropped,
+                status.retained_messages
+            ),
+        ),
+        (
+            "memory",
+            format!(
+                "{} resident; {} of {} for messages",
+                bytes(about.resident_bytes),
+                bytes(status.memory_used_bytes),
+                bytes(status.memory_limit_bytes)
+            ),
+        ),
+    ]);
+    rows.extend(status.store.as_ref().map(|store| ("store", kept(store))));
+    rows.extend([("open files", format!("{} at most", about.open_files_max))]);
+    let title = format!("mqttd {} is running", about.version);
+    let rows = lines(rows.iter().map(|(name, value)| (*name, value.clone())));
+    let rows: Vec<_> = rows.lines().map(|line| format!("  {line}")).collect();
+    format!("{title}\n{}", rows.join("\n"))
+}
+
+/// What outlives the process: what is wrong with it, or how large it is and how it wears the disk.
+fn kept(store: &StoreStatus) -> String {
+    if store.state != "well" {
+        let reason = store.reason.as_deref().unwrap_or("the disk does not do what it should");
+        return format!(
+            "{} since {}: {}; what is to be kept is not acknowledged",
+            store.state.to_uppercase(),
+            moment(store.since_unix_ms),
+            printable(reason)
+        );
+    }
+    let mut said = vec![bytes(store.file_bytes)];
+    said.push(match store.written_per_day_bytes {
+        Some(per_day) => format!("{} written per day", bytes(per_day)),
+        None => format!("{} written", bytes(store.written_bytes)),
+    });
+    let mut text = said.join(", ");
+    if let Some(committed_unix_ms) = store.committed_unix_ms {
+        text += &format!(
+            "; last commit {}, half of them within {} and 99 of 100 within {}",
+            moment(committed_unix_ms),
+            millis(store.commit_p50_us),
+            millis(store.commit_p99_us)
+        );
+    }
+    text
+}
+
+/// Microseconds as `0.4 ms` or `12 ms`.
+fn millis(us: u64) -> String {
+    if us < 10_000 {
+        format!("{}.{} ms", us / 1000, us % 1000 / 100)
+    } else {
+        format!("{} ms", us / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> StoreStatus {
+        StoreStatus {
+            state: "well".to_owned(),
+            since_unix_ms: 0,
+            reason: None,
+            file_bytes: 12 << 20,
+            live_bytes: 1,
+            messages: 1,
+            written_bytes: 1 << 20,
+            written_per_day_bytes: Some(34 << 20),
+            commits: 1,
+            syncs: 1,
+            waiting_bytes: 0,
+            committed_unix_ms: Some(1_790_000_000_000),
+            commit_p50_us: 450,
+            commit_p99_us: 30_700,
+        }
+    }
+
+    #[test]
+    fn a_store_is_a_size_and_a_rate_and_its_trouble_comes_first() {
+        assert_eq!(
+            kept(&well()),
+            "12.0 MiB, 34.0 MiB written per day; last commit 2026-09-21 14:13:20Z, half of them \
+             within 0.4 ms and 99 of 100 within 30 ms"
+        );
+        let fresh = StoreStatus { written_per_day_bytes: None, committed_unix_ms: None, ..well() };
+        assert_eq!(kept(&fresh), "12.0 MiB, 1.0 MiB written");
+        let full = StoreStatus {
+            state: "full".to_owned(),
+            reason: Some("no space is left for mqttd.db".to_owned()),
+            ..well()
+        };
+        assert_eq!(
+            kept(&full),
+            "FULL since 1970-01-01 00:00:00Z: no space is left for mqttd.db; what is to be kept is \
+             not acknowledged"
+        );
+    }
+}
