@@ -86,12 +86,14 @@ fn kept(store: &StoreStatus) -> String {
             printable(reason)
         );
     }
-    let mut said = vec![bytes(store.file_bytes)];
-    said.push(match store.written_per_day_bytes {
-        Some(per_day) => format!("{} written per day", bytes(per_day)),
-        None => format!("{} written", bytes(store.written_bytes)),
-    });
-    let mut text = said.join(", ");
+    let mut text = bytes(store.file_bytes);
+    match store.written_per_day_bytes {
+        Some(per_day) => text += &format!(", {} written per day", bytes(per_day)),
+        None if store.written_bytes > 0 => {
+            text += &format!(", {} written", bytes(store.written_bytes));
+        }
+        None => {}
+    }
     if let Some(committed_unix_ms) = store.committed_unix_ms {
         text += &format!(
             "; last commit {}, half of them within {} and 99 of 100 within {}",

@@ -8,3 +8,4 @@ mod daemon;
 mod foreground;
 mod home;
 mod service;
+mod store;

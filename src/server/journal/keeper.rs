@@ -78,8 +78,10 @@ pub(in crate::server) struct Keeper {
     synced_ms: Option<u64>,
     /// The least time between two syncs.
     pub(super) sync_delay_ms_max: u64,
-    /// Something changed since maintenance had nothing to do.
+    /// Maintenance may have something to do.
     unkempt: bool,
+    /// Something was committed since it last looked.
+    busy: bool,
     maintain_ms: u64,
     pub(super) latency: Latency,
     pub(super) outcome: Outcome,
@@ -96,6 +98,7 @@ impl Keeper {
             synced_ms: None,
             sync_delay_ms_max: 0,
             unkempt: true,
+            busy: false,
             maintain_ms: 0,
             latency: Latency::default(),
             outcome: Outcome::default(),
@@ -177,7 +180,12 @@ impl Keeper {
             }
         }
         self.answer(now);
-        if self.health == Health::Well && self.unkempt && self.maintain_ms <= ms && !all {
+    }
+
+    /// Does a slice of maintenance if it is due: when what came of [`Self::work`] is carried away,
+    /// as nobody should wait for this.
+    pub(super) fn tidy(&mut self, now: Now) {
+        if self.health == Health::Well && self.unkempt && self.maintain_ms <= now.ticks_ms {
             self.maintain(now);
         }
     }
@@ -212,7 +220,7 @@ impl Keeper {
         let began = Clock::instant();
         self.store.commit(batch, class)?;
         self.latency.note(Clock::instant().saturating_duration_since(began));
-        self.unkempt = true;
+        (self.unkempt, self.busy) = (true, true);
         self.outcome.committed_unix_ms = Some(now.unix_ms);
         for Kept { shard, bytes, mut records } in self.pending.take_front(pieces) {
             self.outcome.freed_bytes += bytes;
@@ -263,9 +271,10 @@ impl Keeper {
         let ms = now.ticks_ms;
         match self.store.maintain() {
             Ok(more) => {
-                self.unkempt = more;
-                let busy = !self.pending.is_empty();
-                self.maintain_ms = match (more, busy) {
+                // It does more when it finds nothing new, so it is asked once more.
+                let was_busy = std::mem::take(&mut self.busy);
+                self.unkempt = more || was_busy;
+                self.maintain_ms = match (more, was_busy) {
                     (true, false) => ms,
                     (true, true) => ms + MAINTAIN_BUSY_MS,
                     (false, _) => ms + MAINTAIN_IDLE_MS,

@@ -64,6 +64,7 @@ impl Bench {
 
     fn turn(&mut self) -> Came {
         self.keeper.work(self.now(), false);
+        self.keeper.tidy(self.now());
         self.came()
     }
 
@@ -290,17 +291,30 @@ fn maintenance_goes_on_between_commits_and_ends_when_nothing_is_left() {
     let mut bench = Bench::new();
     assert_eq!(bench.keeper.deadline(), None, "nothing to do, nothing to wake for");
     bench.store.inner().unkempt = true;
-    bench.disk(0);
+    bench.ms += 10_000;
+    for _ in 0..3 {
+        bench.disk(0);
+        bench.turn();
+        bench.store.calls();
+        // A slice now and then while somebody comes.
+        assert_eq!(bench.keeper.deadline(), Some(bench.ms + 20));
+        bench.ms += 20;
+    }
+    // Slice upon slice when nobody does.
     bench.turn();
     bench.store.calls();
-    // Slice upon slice while nobody comes.
-    bench.ms += 1000;
     for _ in 0..5 {
+        assert_eq!(bench.keeper.deadline(), Some(bench.ms));
         bench.turn();
     }
     assert_eq!(bench.store.calls(), [Call::Maintain; 5]);
     bench.store.inner().unkempt = false;
     bench.turn();
-    bench.store.calls();
+    assert_eq!(bench.keeper.deadline(), None);
+    // After the last commit it is asked until it has looked at a quiet store.
+    bench.ms += 10_000;
+    bench.disk(0);
+    bench.turn();
+    assert_eq!(bench.pass().0, 1000);
     assert_eq!(bench.keeper.deadline(), None);
 }

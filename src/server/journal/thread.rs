@@ -80,6 +80,8 @@ impl<'s> Thread<'s> {
             if taken.ended {
                 return self.close();
             }
+            self.keeper.tidy(now);
+            self.tell(now);
         }
     }
 
