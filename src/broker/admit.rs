@@ -24,6 +24,7 @@ impl Shard {
 
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
         let properties = self.fitted_connack_properties(&admission)?;
+        let before = self.desk.ticket();
         self.take_over(&admission);
         // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
         // `[MQTT-3.1.3-2]`.
@@ -38,7 +39,7 @@ impl Shard {
             return Err(Refusal::TooManySessions);
         };
         let will = admission.will.take();
-        let expiry_before = self.desk.roster.session(slot).map(|it| it.expiry_interval_secs);
+        let was_timeless = self.desk.roster.session(slot).is_some_and(is_timeless);
         if let Some(session) = self.desk.roster.session_mut(slot) {
             session.username = admission.username.clone();
             session.version = admission.version;
@@ -55,8 +56,7 @@ impl Shard {
                 link.resend = session.inflight.unacknowledged_latest_first();
             }
         }
-        let before = self.desk.ticket();
-        self.keep_admitted(slot, expiry_before);
+        self.keep_admitted(slot, was_timeless);
         // Before all that waits for the client `[MQTT-3.2.0-1]`.
         self.answer(id, &admission, resumed.is_some(), properties.as_properties());
         if self.desk.ticket() != before {
@@ -102,16 +102,17 @@ impl Shard {
         self.desk.roster.insert(session).ok_or(Refusal::TooManySessions)
     }
 
-    /// Writes a session down that outlives its connection; somebody waits for it when it is new, has
-    /// a Will, or its Session Expiry Interval has changed.
-    fn keep_admitted(&mut self, slot: u32, expiry_before: Option<u32>) {
+    /// Writes a session down that outlives its connection. Somebody waits for it, as its time would
+    /// go on from the connection before, and another Will be published; but not where neither means
+    /// anything.
+    fn keep_admitted(&mut self, slot: u32, was_timeless: bool) {
         let Some(session) = self.desk.roster.session(slot) else { return };
-        let has_changed =
-            session.will.is_some() || expiry_before != Some(session.expiry_interval_secs);
+        let has_changed = !(was_timeless && is_timeless(session));
         match (session.outlives_connection(), session.kept.is_some()) {
-            (true, true) => self.desk.note_state(slot, has_changed),
+            // One that is to end with this connection does so when it ends: what waits for it is on
+            // the disk.
+            (_, true) => self.desk.note_state(slot, has_changed),
             (true, false) => self.begin_keeping(slot),
-            (false, true) => self.end_keeping(slot),
             (false, false) => {}
         }
     }
@@ -231,6 +232,11 @@ impl Shard {
             self.timers.set(Timer { at_ms, purpose, slot, serial, since_ms: 0 });
         }
     }
+}
+
+/// Whether it does not matter when a session's client left.
+fn is_timeless(session: &Session) -> bool {
+    session.expiry_interval_secs == u32::MAX && session.will.is_none()
 }
 
 fn takes_connack(admission: &Admission, properties: Properties<'_>) -> bool {

@@ -140,6 +140,25 @@ pub(super) fn recipients<'r>(
     )
 }
 
+/// Whether a member of a group that outlives its connection gets a message by a subscription of its
+/// own already, or by another of these groups.
+pub(super) fn gets_it(
+    publication: Publication,
+    matched: &Matched,
+    chosen: &[(&Group, &Member)],
+    member: &Member,
+) -> bool {
+    if member.subscriber.sid.is_none() {
+        return false;
+    }
+    let session = member.session();
+    // They stand in the order of their sessions.
+    let first = matched.receivers.partition_point(|receiver| receiver.session < session);
+    let mut own = matched.receivers[first..].iter().take_while(|own| own.session == session);
+    own.any(|receiver| publication.address(receiver).is_some())
+        || chosen.iter().any(|(_, other)| other.session() == session)
+}
+
 /// A member of a group that outlives its connection.
 pub(super) fn shared_recipient<'r>(
     publication: Publication,
@@ -250,17 +269,6 @@ impl Shard {
         let class = self.desk.class(class);
         delivery.mid = self.desk.keep(&parcel, (class, None), std::iter::once(recipient));
         delivery.mid
-    }
-
-    /// The journal forgets a session, which goes on with its connection.
-    pub(super) fn end_keeping(&mut self, slot: u32) {
-        let Some(session) = self.desk.roster.session_mut(slot) else { return };
-        let Some(kept) = session.kept.take() else { return };
-        for mid in session.queue.forget_mids().into_iter().chain(session.inflight.forget_mids()) {
-            self.desk.trays.records.done(mid);
-        }
-        self.desk.trays.records.session_ended(kept.sid);
-        self.reroute(slot);
     }
 
     /// Puts the subscriptions of a session into the routes anew, as its name has changed.

@@ -6,7 +6,7 @@
 use super::commons::{Retaining, Unkept, fnv};
 use super::desk::Desk;
 use super::journal::Class;
-use super::keep::recipients;
+use super::keep::{gets_it, recipients, shared_recipient};
 use super::mail::Addressee;
 use super::routes::{Hears, Receiver};
 use super::share::{Attempts, Group, Member, SharedChoice};
@@ -73,15 +73,19 @@ impl Shard {
         let publication = Publication { from, qos: parcel.qos(), retain: parcel.retain() };
         let matched = self.remembered.find(parcel.content().topic, &self.commons);
         let mut chosen: Vec<(&Group, &Member)> = Vec::new();
+        let mut again: Vec<(&Group, &Member)> = Vec::new();
         if !matched.groups.is_empty() {
             let choice = self.limits.shared_choice;
             let publisher = publisher(choice, from, &self.desk);
             for group in &matched.groups {
-                chosen.push((group, group.choose(choice, publisher)));
+                let member = group.choose(choice, publisher);
+                let gets_it_again = gets_it(publication, matched, &chosen, member);
+                let those = if gets_it_again { &mut again } else { &mut chosen };
+                those.push((group, member));
             }
         }
+        let class = self.desk.class(matched.class);
         let mid = if matched.may_last || retained.is_some() {
-            let class = self.desk.class(matched.class);
             let recipients = recipients(publication, matched, &chosen);
             self.desk.keep(parcel, (class, retained), recipients)
         } else {
@@ -97,6 +101,12 @@ impl Shard {
             }
         }
         for (group, member) in chosen {
+            self.post.hand_to_chosen((group, member), mid, parcel, &mut self.desk);
+        }
+        for (group, member) in again {
+            // A session is done with one delivery and not with the other: each has a name.
+            let recipient = shared_recipient(publication, group, member);
+            let mid = self.desk.keep(parcel, (class, None), recipient.into_iter());
             self.post.hand_to_chosen((group, member), mid, parcel, &mut self.desk);
         }
         if receivers == 0 && from.is_some() {

@@ -281,21 +281,6 @@ impl Inflight {
         })
     }
 
-    /// The journal forgets the session: says which messages of it are still of use.
-    pub fn forget_mids(&mut self) -> Vec<Mid> {
-        let of_use = self.mids().filter(|(_, is_of_use)| *is_of_use);
-        let mids = of_use.map(|(mid, _)| mid).collect();
-        let elders = self.elders.values_mut().map(|(_, sent)| sent);
-        for sent in elders.chain(&mut self.entries) {
-            match sent {
-                Sent::Puback(Some(kept)) | Sent::Pubrec(Some(kept)) => kept.mid = None,
-                Sent::Pubcomp(mid) => *mid = None,
-                Sent::Done | Sent::Puback(None) | Sent::Pubrec(None) => {}
-            }
-        }
-        mids
-    }
-
     fn finish(&mut self, packet_id: u16) -> Option<Mid> {
         let mid = self.replace(packet_id, Sent::Done);
         self.unacknowledged -= 1;

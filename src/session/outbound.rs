@@ -132,7 +132,7 @@ impl Session {
         match qos {
             QoS::AtMostOnce => false,
             QoS::AtLeastOnce if share.is_some() && !bounds.memory_full => true,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => self.outlives_connection(),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.outlives_connection() || self.kept.is_some(),
         }
     }
 

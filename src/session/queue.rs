@@ -255,18 +255,6 @@ impl Queue {
         self.ready.iter()
     }
 
-    /// The journal forgets the session: says what it had of it.
-    ///
-    /// What is parked is gone with it; there is none while its client is connected and takes what
-    /// comes.
-    pub fn forget_mids(&mut self) -> Vec<Mid> {
-        let mids = self.mids().collect();
-        self.ready.iter_mut().for_each(|delivery| delivery.mid = None);
-        self.parked = VecDeque::new();
-        self.parked_bytes = 0;
-        mids
-    }
-
     /// What is on the disk, behind what is in memory.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> + '_ {
         self.parked.iter()
