@@ -16,10 +16,16 @@ impl Model {
         if std::mem::replace(&mut connection.ended, true) {
             return;
         }
+        self.op += 1;
+        let op = self.op;
         let session = self.own_session(line);
         session.line = None;
         session.away_since_ms = now_ms;
+        session.past.away_since_ms.note(op, Some(now_ms));
         let discarded = normal && session.will.take().is_some();
+        if discarded {
+            session.past.will.note(op, None);
+        }
         let (serial, expiry_secs) = (session.serial, session.expiry_secs);
         let delay_secs = session.will.as_ref().map(|will| will.delay_secs);
         self.interrupted(serial);
@@ -37,8 +43,11 @@ impl Model {
 
     fn publish_will(&mut self, serial: usize) {
         let now_ms = self.now.ticks_ms;
-        let will = self.session(serial).and_then(|session| session.will.take());
-        let Some(will) = will else { return };
+        self.op += 1;
+        let op = self.op;
+        let Some(session) = self.session(serial) else { return };
+        let Some(will) = session.will.take() else { return };
+        session.past.will.note(op, None);
         let mut message = will.message;
         message.expiry_secs = will.expiry_secs;
         message.expires_ms = will.expiry_secs.map(|secs| now_ms + u64::from(secs) * 1000);
@@ -47,7 +56,8 @@ impl Model {
 
     pub(crate) fn end_session(&mut self, serial: usize) {
         self.publish_will(serial);
-        self.sessions.retain(|session| session.serial != serial);
+        let at = self.sessions.iter().position(|session| session.serial == serial);
+        self.ghosts.extend(at.map(|at| self.sessions.remove(at)));
         self.left(serial, None);
     }
 
@@ -112,14 +122,15 @@ impl Model {
             self.tally.wills_delayed += u64::from(will_ms.is_some());
             return self.end_session(serial);
         }
-        assert!(now_ms <= ends_ms + SLACK_MS, "the session of {client_id} outlives its time");
+        let began_ms = self.began_ms;
+        assert!(now_ms <= ends_ms.max(began_ms) + SLACK_MS, "the session of {client_id} outlives its time");
         let armed = view.is_some_and(|view| view.will);
         if let (Some(will_ms), false) = (will_ms, armed) {
             assert!(now_ms >= will_ms, "the will of {client_id} came before its time");
             self.tally.wills_delayed += 1;
             return self.publish_will(serial);
         }
-        let overdue = will_ms.is_some_and(|will_ms| now_ms > will_ms + SLACK_MS);
+        let overdue = will_ms.is_some_and(|will_ms| now_ms > will_ms.max(began_ms) + SLACK_MS);
         assert!(!overdue, "the will of {client_id} does not come");
     }
 }

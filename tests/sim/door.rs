@@ -1,5 +1,7 @@
 //! What packets of honest clients do, as the model has it.
 
+use std::collections::BTreeMap;
+
 use mqttd::broker::Limits;
 use mqttd::codec::{
     Acknowledge, Connect, Disconnect, Frame, PACKET_BYTES_MAX, Packet, Publish, QoS, ReasonCode,
@@ -7,14 +9,16 @@ use mqttd::codec::{
 };
 
 use crate::model::{
-    Answer, Connection, Due, Message, Model, Session, Subscription, Will, passed_on,
+    Answer, Connection, Due, Message, Model, Owed, Past, Session, Subscription, Will, passed_on,
 };
+use crate::history::History;
 use crate::naive;
 
 impl Model {
     /// CONNECT was let in.
     pub(crate) fn admitted(&mut self, line: usize, client_id: &str, connect: &Connect<'_>) {
         self.tally.connects += 1;
+        self.op += 1;
         self.take_over(client_id, connect.clean_start);
         let present = self.session_of(client_id).is_some();
         if !present {
@@ -26,19 +30,28 @@ impl Model {
         let small = properties.maximum_packet_size();
         let (version, heard_ms) = (connect.version, self.now.ticks_ms);
         let will = will(connect, client_id);
+        let op = self.op;
         let Some(session) = self.session_of(client_id) else { return };
         session.connections += 1;
         session.line = Some(line);
         session.expiry_secs = expiry_secs;
         session.small |= small.is_some();
         let cancelled = session.will.take().is_some();
+        session.past.expiry_secs.note(op, expiry_secs);
+        session.past.will.note(op, will.clone());
+        session.past.away_since_ms.note(op, None);
         session.will = will;
+        let (answer, message) = (Answer::Connack { present: present && version != Version::V31 }, None);
+        let released = |is_released: bool| {
+            let out = session.out.iter().filter(move |out| out.released == is_released);
+            out.map(|out| out.packet_id).collect()
+        };
         let connection = Connection {
             session: session.serial,
             version,
             number: session.connections,
             ended: false,
-            answers: [Answer::Connack { present: present && version != Version::V31 }].into(),
+            answers: [Owed { answer, op, message }].into(),
             aliases_in: Vec::new(),
             aliases_out: Vec::new(),
             alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
@@ -47,7 +60,8 @@ impl Model {
             keep_alive_secs,
             heard_ms,
             on_the_way: Vec::new(),
-            resend: session.out.iter().map(|out| out.packet_id).collect(),
+            resend: released(false),
+            release: released(true),
         };
         self.tally.wills_cancelled += u64::from(cancelled);
         self.connections.insert(line, connection);
@@ -67,6 +81,12 @@ impl Model {
 
     fn begin_session(&mut self, client_id: &str) {
         self.sessions_begun += 1;
+        let past = Past {
+            expiry_secs: History::new(0),
+            will: History::new(None),
+            away_since_ms: History::new(None),
+            subscriptions: BTreeMap::new(),
+        };
         self.sessions.push(Session {
             serial: self.sessions_begun,
             client_id: client_id.to_owned(),
@@ -77,7 +97,12 @@ impl Model {
             will: None,
             subscriptions: Vec::new(),
             received: Vec::new(),
+            releasing: Vec::new(),
             dues: Vec::new(),
+            acknowledged: Vec::new(),
+            created_unix_ms: self.now.unix_ms,
+            told: 0,
+            past,
             out: Vec::new(),
             dropped: 0,
             small: false,
@@ -105,6 +130,7 @@ impl Model {
     }
 
     fn take(&mut self, line: usize, packet: &Packet<'_>) {
+        self.op += 1;
         match packet {
             Packet::Publish(publish) => self.take_publish(line, publish),
             Packet::Puback(ack) => self.acknowledged(line, ack.packet_id, QoS::AtLeastOnce),
@@ -125,7 +151,12 @@ impl Model {
     }
 
     fn answer(&mut self, line: usize, answer: Answer) {
-        self.connection(line).answers.push_back(answer);
+        self.answer_for(line, answer, None);
+    }
+
+    fn answer_for(&mut self, line: usize, answer: Answer, message: Option<usize>) {
+        let op = self.op;
+        self.connection(line).answers.push_back(Owed { answer, op, message });
     }
 
     pub(crate) fn connection(&mut self, line: usize) -> &mut Connection {
@@ -144,12 +175,14 @@ impl Model {
             Some(alias) => resolved(&mut self.connection(line).aliases_in, alias, publish.topic),
             None => publish.topic.to_owned(),
         };
+        let number = self.messages.len();
         let session = self.own_session(line);
         let (serial, from) = (session.serial, session.client_id.clone());
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let known = qos == QoS::ExactlyOnce && session.received.contains(&packet_id);
-        if qos == QoS::ExactlyOnce && !known {
-            session.received.push(packet_id);
+        let known = session.received.iter().find(|(known, _)| *known == packet_id);
+        let known = known.filter(|_| qos == QoS::ExactlyOnce).map(|(_, number)| *number);
+        if qos == QoS::ExactlyOnce && known.is_none() {
+            session.received.push((packet_id, number));
         }
         let expiry_secs = publish.properties.message_expiry_interval();
         let message = Message {
@@ -160,9 +193,10 @@ impl Model {
             properties: passed_on(publish.properties),
             expires_ms: expiry_secs.map(|secs| now_ms + u64::from(secs) * 1000),
             expiry_secs,
+            told: false,
         };
         let mut receivers = false;
-        if known {
+        if known.is_some() {
             self.tally.republished += 1;
         } else {
             match qos {
@@ -172,10 +206,15 @@ impl Model {
             }
             receivers = self.publish(serial, message, publish.retain);
         }
+        let message = Some(known.unwrap_or(number));
         match qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.answer(line, Answer::Puback(packet_id, receivers)),
-            QoS::ExactlyOnce => self.answer(line, Answer::Pubrec(packet_id, receivers)),
+            QoS::AtLeastOnce => {
+                self.answer_for(line, Answer::Puback(packet_id, receivers), message);
+            }
+            QoS::ExactlyOnce => {
+                self.answer_for(line, Answer::Pubrec(packet_id, receivers), message);
+            }
         }
     }
 
@@ -188,7 +227,8 @@ impl Model {
                 && out.released == (qos == QoS::ExactlyOnce)
         });
         let out = out.unwrap_or_else(|| panic!("line {line}: nothing waits under {packet_id}"));
-        session.out.remove(out);
+        let out = session.out.remove(out);
+        session.acknowledged.extend(out.due);
         self.connection(line).on_the_way.retain(|known| *known != packet_id);
     }
 
@@ -197,21 +237,24 @@ impl Model {
         let out = session.out.iter().position(|out| out.packet_id == ack.packet_id);
         let out = out.unwrap_or_else(|| panic!("line {line}: nothing waits under {ack:?}"));
         if ack.reason.is_error() {
-            session.out.remove(out);
+            let out = session.out.remove(out);
+            session.acknowledged.extend(out.due);
             self.connection(line).on_the_way.retain(|known| *known != ack.packet_id);
             self.tally.refused += 1;
             return;
         }
         session.out[out].released = true;
-        session.out[out].due = None;
+        let due = session.out[out].due.take();
+        session.acknowledged.extend(due);
         self.answer(line, Answer::Pubrel(ack.packet_id));
     }
 
     fn take_pubrel(&mut self, line: usize, packet_id: u16) {
         let session = self.own_session(line);
-        let known = session.received.iter().position(|one| *one == packet_id);
+        let known = session.received.iter().position(|(one, _)| *one == packet_id);
         if let Some(position) = known {
-            session.received.remove(position);
+            let released = session.received.remove(position);
+            session.releasing.push(released);
         }
         self.answer(line, Answer::Pubcomp(packet_id, known.is_some()));
     }
@@ -221,6 +264,7 @@ impl Model {
         let subscriptions_max = self.limits.subscriptions_max as usize;
         let version = self.connection(line).version;
         let (mut reasons, mut wants_retained) = (Vec::new(), Vec::new());
+        let op = self.op;
         for request in subscribe.requests() {
             let session = self.own_session(line);
             let known = session.subscriptions.iter().position(|one| one.filter == request.filter);
@@ -236,6 +280,7 @@ impl Model {
             reasons.push(request.options.qos.as_bits());
             let (filter, options) = (request.filter.to_owned(), request.options);
             let subscription = Subscription { filter, options, identifier };
+            session.note_subscription(op, &subscription.filter, Some(subscription.clone()));
             match known {
                 Some(position) => session.subscriptions[position] = subscription.clone(),
                 None => session.subscriptions.push(subscription.clone()),
@@ -277,6 +322,7 @@ impl Model {
                 optional: self.tight,
                 chancy: false,
                 born: session.connections,
+                lasts: false,
             };
             session.owe(due, &message, &self.messages);
             self.tally.retained += 1;
@@ -285,13 +331,14 @@ impl Model {
 
     fn take_unsubscribe(&mut self, line: usize, unsubscribe: &Unsubscribe<'_>) {
         let version = self.connection(line).version;
-        let mut reasons = Vec::new();
+        let (mut reasons, op) = (Vec::new(), self.op);
         for filter in unsubscribe.filters() {
             let session = self.own_session(line);
             let serial = session.serial;
             let known = session.subscriptions.iter().position(|one| one.filter == filter);
             if let Some(position) = known {
                 session.subscriptions.remove(position);
+                session.note_subscription(op, filter, None);
                 if let (Some(share), filter) = naive::share(filter) {
                     self.left(serial, Some((share, filter)));
                 }
@@ -306,9 +353,11 @@ impl Model {
 
     fn take_disconnect(&mut self, line: usize, disconnect: &Disconnect<'_>) {
         let expiry_secs_max = self.limits.session_expiry_secs_max;
+        let op = self.op;
         let session = self.own_session(line);
         if let Some(secs) = disconnect.properties.session_expiry_interval() {
             session.expiry_secs = secs.min(expiry_secs_max);
+            session.past.expiry_secs.note(op, session.expiry_secs);
         }
         self.end_connection(line, disconnect.reason == ReasonCode::Success);
     }
@@ -345,6 +394,7 @@ fn will(connect: &Connect<'_>, client_id: &str) -> Option<Will> {
             properties: passed_on(will.properties),
             expires_ms: None,
             expiry_secs: None,
+            told: false,
         },
         retain: will.retain,
         delay_secs: will.properties.will_delay_interval().unwrap_or(0),

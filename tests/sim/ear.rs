@@ -1,12 +1,13 @@
 //! What the broker says to honest clients, judged: each answer in its turn, each PUBLISH for a due
 //! (see `pay`), and what is said again in its order.
 
+use mqttd::broker::Class;
 use mqttd::codec::{
     Acknowledge, Frame, PACKET_BYTES_MAX, Packet, Publish, QoS, ReasonCode, Version, decode,
 };
 
 use crate::door::resolved;
-use crate::model::{Answer, Due, LARGE_BYTES, Model, Out};
+use crate::model::{Answer, Due, LARGE_BYTES, Model, Out, Owed};
 
 impl Model {
     /// A whole packet left for a client.
@@ -38,32 +39,64 @@ impl Model {
     }
 
     fn answered(&mut self, line: usize, packet: &Packet<'_>) {
+        let is_ping = matches!(packet, Packet::Pingresp);
+        let owed = self.next_owed(line, is_ping);
+        let Owed { answer: owed, op, message } =
+            owed.unwrap_or_else(|| panic!("line {line}: unasked {packet:?}"));
+        let tight = self.tight;
         let connection = self.connection(line);
-        let owed = connection.answers.pop_front();
-        let owed = owed.unwrap_or_else(|| panic!("line {line}: unasked {packet:?}"));
         let fits = fits(&owed, packet, connection.version);
         // A retained message may find no room (see `Habits::retains_exactly`).
         let is_refused = matches!((&owed, packet), (Answer::Puback(owed, _), Packet::Puback(ack))
             if ack.packet_id == *owed && ack.reason == ReasonCode::QuotaExceeded);
-        let fits = fits || is_refused && connection.version == Version::V5 && self.tight;
+        let fits = fits || is_refused && connection.version == Version::V5 && tight;
         assert!(fits, "line {line}: {packet:?} instead of {owed:?}");
+        let serial = connection.session;
+        if is_ping {
+            return;
+        }
+        if let (Some(message), false) = (message, is_refused) {
+            self.messages[message].told = true;
+        }
+        let begun = matches!(owed, Answer::Connack { .. });
+        let ended = self.ghosts.iter_mut().find(|session| session.serial == serial);
+        let known = self.sessions.iter_mut().find(|session| session.serial == serial);
+        let Some(session) = known.or(ended) else { return };
+        session.told = session.told.max(op);
+        if let Answer::Pubcomp(packet_id, _) = owed {
+            session.releasing.retain(|(one, _)| *one != packet_id);
+        }
+        if begun {
+            self.newest_told.insert(session.client_id.clone(), session.created_unix_ms);
+        }
+    }
+
+    /// The next answer that is owed; PINGRESP may pass what waits for the disk.
+    fn next_owed(&mut self, line: usize, is_ping: bool) -> Option<Owed> {
+        let answers = &mut self.connection(line).answers;
+        let at = answers.iter().position(|owed| (owed.answer == Answer::Pingresp) == is_ping)?;
+        answers.remove(at)
     }
 
     fn said_pubrel(&mut self, line: usize, ack: &Acknowledge<'_>) {
         let connection = self.connection(line);
-        if connection.answers.front() == Some(&Answer::Pubrel(ack.packet_id)) {
-            connection.answers.pop_front();
+        let serial = connection.session;
+        let mut answers = connection.answers.iter();
+        let next = answers.find(|owed| owed.answer != Answer::Pingresp);
+        if next.is_some_and(|owed| owed.answer == Answer::Pubrel(ack.packet_id)) {
+            self.next_owed(line, false);
+            let session = self.session(serial);
+            let out = session.into_iter().flat_map(|session| &mut session.out);
+            out.filter(|out| out.packet_id == ack.packet_id && out.released)
+                .for_each(|out| out.release_told = true);
             return;
         }
-        self.skip_to(line, ack.packet_id);
-        let again = self.connection(line).resend.pop_front();
+        let again = self.connection(line).release.pop_front();
         assert_eq!(again, Some(ack.packet_id), "line {line}: PUBREL");
-        let known = self
-            .own_session(line)
-            .out
-            .iter()
-            .any(|out| out.packet_id == ack.packet_id && out.released);
-        assert!(known, "line {line}: PUBREL {} for nothing", ack.packet_id);
+        let mut out = self.own_session(line).out.iter_mut();
+        let out = out.find(|out| out.packet_id == ack.packet_id && out.released);
+        let out = out.unwrap_or_else(|| panic!("line {line}: PUBREL {} for nothing", ack.packet_id));
+        out.release_told = true;
         self.tally.released_again += 1;
     }
 
@@ -187,7 +220,13 @@ impl Model {
 
     fn remember(&mut self, line: usize, publish: &Publish<'_>, due: Option<Due>) {
         let (packet_id, qos) = (publish.packet_id, publish.qos);
-        self.own_session(line).out.push(Out { packet_id, released: false, qos, due });
+        let lasts = due.as_ref().is_some_and(|due| {
+            let class = self.limits.durability.class(&self.messages[due.message].topic);
+            due.lasts && class != Class::Memory
+        });
+        let (released, release_told) = (false, false);
+        let out = Out { packet_id, released, release_told, lasts, qos, due };
+        self.own_session(line).out.push(out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Time passes, everything flows, and a run comes to its end: the part of a run without choices.
 
 use crate::checks::check_rest;
+use crate::disk::Disk;
 use crate::honest::Client;
 use crate::schedule::{Peer, World};
 
@@ -13,8 +14,9 @@ impl World {
             self.pump();
         }
         loop {
+            let disk = self.host.disk.as_ref().and_then(|disk| disk.deadline(self.ms()));
             let pings = self.clients.iter().filter_map(Client::ping_at_ms);
-            let next_ms = pings.chain(self.host.deadline()).min().unwrap_or(end_ms);
+            let next_ms = pings.chain(self.host.deadline()).chain(disk).min().unwrap_or(end_ms);
             let at_ms = next_ms.clamp(self.ms(), end_ms);
             self.host.now.unix_ms += at_ms - self.ms();
             self.host.now.ticks_ms = at_ms;
@@ -61,6 +63,7 @@ impl World {
                 self.host.deliver(from, to);
                 moved = true;
             }
+            moved |= self.pump_disk();
             self.judge();
             let ms = self.ms();
             for client in &mut self.clients {
@@ -79,6 +82,23 @@ impl World {
         panic!("it does not come to rest");
     }
 
+    /// The journal does all it can.
+    fn pump_disk(&mut self) -> bool {
+        let ms = self.ms();
+        let Some(disk) = &self.host.disk else { return false };
+        if !disk.moves(ms) {
+            return false;
+        }
+        self.host.commit(usize::MAX);
+        for _ in 0..100 {
+            self.host.answer_load();
+        }
+        for shard in 0..self.host.shards.len() {
+            while self.host.report(shard) {}
+        }
+        true
+    }
+
     pub(crate) fn check(&mut self) {
         self.judge();
         self.model.check_always(&self.host);
@@ -86,6 +106,7 @@ impl World {
 
     /// The network is well again, everybody comes back, hears everything and answers it.
     pub(crate) fn settle(&mut self) {
+        self.host.disk.iter_mut().for_each(Disk::heal);
         for line in &mut self.host.lines {
             line.up.stall(0);
             line.down.stall(0);
@@ -123,9 +144,9 @@ impl World {
         check_rest(&self.host);
         for filter in ["#", "$x/#"] {
             let found: Vec<_> =
-                self.host.commons.retained(filter, usize::MAX, self.host.now).collect();
+                self.host.commons.retained(filter, usize::MAX, self.host.clock()).collect();
             for view in found {
-                let now = self.host.now;
+                let now = self.host.clock();
                 assert!(self.host.shards[0].forget_retained(&view.topic, now), "{view:?}");
             }
         }

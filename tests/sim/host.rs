@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 use mqttd::broker::{
     Admission, Closing, Commons, ConnectionId, Departure, Directions, Event, Heard, Introduction,
-    Letter, Limits, Lost, Methods, Now, Reception, Refusal, Shard,
+    Letter, Limits, Lost, Methods, Now, Reception, Refusal, Restoration, Shard, Storing,
 };
 use mqttd::codec::{Connect, Frame, PACKET_BYTES_MAX};
+use mqttd::store::Store;
 
+use crate::chance::Chance;
+use crate::disk::{Crash, Disk, Report};
 use crate::network::Line;
 use crate::record::Record;
+use crate::survey::Survey;
 
 /// Something that passed between the shards and a client.
 #[derive(Debug)]
@@ -68,9 +72,14 @@ pub(crate) struct Host {
     by_id: BTreeMap<(usize, u32, u32), usize>,
     /// Letters on their way: from, to.
     mail: Vec<Vec<VecDeque<Letter>>>,
+    /// Those of them that were there when the shard they are for was last looked at the clock for.
+    overdue: Vec<Vec<usize>>,
     /// Shards whose trays hold something.
     pub(crate) unsettled: Vec<bool>,
     pub(crate) now: Now,
+    /// What the broker's clock is ahead of that of the world; another one in each of its lives.
+    ahead_ms: u64,
+    pub(crate) disk: Option<Disk>,
     pub(crate) seen: VecDeque<Seen>,
     desk: Desk,
 }
@@ -105,13 +114,25 @@ impl Reception for Desk {
     }
 }
 
+/// Of hash tables.
+const HASH_SEED: u64 = 0x5eed;
+/// The clock of a broker begins far from zero, as that of the server does.
+const ORIGIN_MS: u64 = 1 << 40;
 /// Refills of an outbox in one flush, as the server has it.
 const REFILLS_MAX: usize = 8;
 
+fn no_mail(count: usize) -> Vec<Vec<VecDeque<Letter>>> {
+    (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect()
+}
+
 impl Host {
-    pub(crate) fn new(shards: u16, limits: &Limits) -> Self {
+    /// `keeps`: with a store.
+    pub(crate) fn new(shards: u16, limits: &Limits, keeps: bool) -> Self {
         let count = usize::from(shards);
-        let commons = Commons::new(count, limits.clone(), 0x5eed);
+        let commons = Commons::new(count, limits.clone(), HASH_SEED);
+        if keeps {
+            commons.set_storing(Storing::Well);
+        }
         let (methods, assigned) = (Methods::default(), Cell::new(0));
         let desk = Desk { commons: Arc::clone(&commons), methods, assigned };
         Self {
@@ -120,8 +141,11 @@ impl Host {
             lines: Vec::new(),
             sockets: Vec::new(),
             by_id: BTreeMap::new(),
-            mail: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            mail: no_mail(count),
+            overdue: vec![vec![0; count]; count],
             unsettled: vec![false; count],
+            ahead_ms: ORIGIN_MS,
+            disk: keeps.then(|| Disk::new(count)),
             now: Now { ticks_ms: 1000, unix_ms: 1_700_000_000_000 },
             seen: VecDeque::new(),
             desk,
@@ -183,7 +207,8 @@ impl Host {
     ) {
         let (up, socket) = (&self.lines[line].up, &self.sockets[line]);
         if up.is_over() && !socket.held || up.is_ended() && socket.choked {
-            self.shards[shard].lost(id, Lost::ByPeer, self.now);
+            let now = self.clock();
+            self.shards[shard].lost(id, Lost::ByPeer, now);
             self.note_events(shard);
             self.seen.push_back(Seen::Lost { line });
             self.unsettled[shard] = true;
@@ -201,9 +226,10 @@ impl Host {
 
     /// Gives the shard what came.
     fn offer(&mut self, line: usize, shard: usize, id: ConnectionId, record: &mut Record) {
+        let now = self.clock();
         let socket = &mut self.sockets[line];
         socket.held = false;
-        let used = self.shards[shard].receive(id, &socket.partial, self.now);
+        let used = self.shards[shard].receive(id, &socket.partial, now);
         let bytes: Vec<u8> = socket.partial.drain(..used).collect();
         if !socket.partial.is_empty() {
             socket.choked = self.shards[shard].choked(id);
@@ -261,7 +287,13 @@ impl Host {
     ) -> Result<(usize, ConnectionId), Refusal> {
         let client_id = admission.client_id.to_string();
         let shard = self.commons.home(&client_id);
-        let id = self.shards[shard].admit(admission, self.now)?;
+        if self.disk.is_some() {
+            // Each session begins at a moment of its own, by which it is known in the store.
+            self.now.ticks_ms += 1;
+            self.now.unix_ms += 1;
+        }
+        let now = self.clock();
+        let id = self.shards[shard].admit(admission, now)?;
         // What was taken over ends before the new connection has its place.
         self.end_closing(shard, record);
         self.sockets[line].place = Place::Shard(shard, id);
@@ -299,12 +331,16 @@ impl Host {
         self.end_closing(shard, record);
         let trays = self.shards[shard].trays();
         self.unsettled[shard] = !trays.dirty.is_empty();
+        if let Some(disk) = &mut self.disk {
+            disk.take_in(shard, trays);
+        }
         for (to, letter) in trays.letters.iter_mut().enumerate() {
             if !letter.is_empty() {
                 record.tally.letters += 1;
                 self.mail[shard][to].push_back(std::mem::take(letter));
             }
         }
+        self.shards[shard].posted();
         self.note_events(shard);
     }
 
@@ -329,7 +365,8 @@ impl Host {
             }
             self.send(line, &bytes, record);
         }
-        self.shards[shard].flushed(id, self.now);
+        let now = self.clock();
+        self.shards[shard].flushed(id, now);
         let socket = &mut self.sockets[line];
         if socket.choked && !self.shards[shard].choked(id) {
             socket.choked = false;
@@ -390,21 +427,26 @@ impl Host {
     /// The next letter of one shard to another arrives.
     pub(crate) fn deliver(&mut self, from: usize, to: usize) {
         if let Some(mut letter) = self.mail[from][to].pop_front() {
-            self.shards[to].deliver(&mut letter, self.now);
+            self.overdue[from][to] = self.overdue[from][to].saturating_sub(1);
+            let now = self.clock();
+            self.shards[to].deliver(&mut letter, now);
             self.unsettled[to] = true;
         }
     }
 
     /// When a shard has something to do.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.shards.iter().filter_map(Shard::deadline).min()
+        let next_ms = self.shards.iter().filter_map(Shard::deadline).min();
+        next_ms.map(|at_ms| at_ms.saturating_sub(self.ahead_ms))
     }
 
     /// Shards do what is due.
     pub(crate) fn tick(&mut self, record: &mut Record) {
+        let now = self.clock();
         for shard in 0..self.shards.len() {
-            if self.shards[shard].deadline().is_some_and(|at_ms| at_ms <= self.now.ticks_ms) {
-                self.shards[shard].tick(self.now);
+            if self.shards[shard].deadline().is_some_and(|at_ms| at_ms <= now.ticks_ms) {
+                self.read_overdue(shard);
+                self.shards[shard].tick(now);
                 self.note_events(shard);
                 self.seen.push_back(Seen::Ticked { shard });
                 self.settle(shard, record);
@@ -412,10 +454,102 @@ impl Host {
         }
     }
 
+    /// A letter may be slow, but a shard reads all its mail after it has looked at the clock: what
+    /// was there then has been read when it looks again.
+    fn read_overdue(&mut self, shard: usize) {
+        for from in 0..self.shards.len() {
+            while self.overdue[from][shard] > 0 {
+                self.deliver(from, shard);
+            }
+            self.overdue[from][shard] = self.mail[from][shard].len();
+        }
+    }
+
+    /// The time as shards are told it.
+    pub(crate) const fn clock(&self) -> Now {
+        let Now { ticks_ms, unix_ms } = self.now;
+        Now { ticks_ms: ticks_ms + self.ahead_ms, unix_ms }
+    }
+
+    /// Has so much written of what shards left.
+    pub(crate) fn commit(&mut self, count: usize) {
+        if let Some(disk) = &mut self.disk {
+            disk.commit(count, self.now.ticks_ms, &self.commons);
+        }
+    }
+
+    /// Has something read that a session needs.
+    pub(crate) fn answer_load(&mut self) {
+        let (ms, now) = (self.now.ticks_ms, self.clock());
+        if let Some(disk) = &mut self.disk {
+            disk.answer(ms, now);
+        }
+    }
+
+    /// Tells a shard what came of it next; `false` when there is nothing.
+    pub(crate) fn report(&mut self, shard: usize) -> bool {
+        let report = self.disk.as_mut().and_then(|disk| disk.report(shard));
+        let now = self.clock();
+        match report {
+            None => return false,
+            Some(Report::Durable(ticket)) => self.shards[shard].durable(ticket, now),
+            Some(Report::Loaded(loaded)) => self.shards[shard].loaded(loaded, now),
+        }
+        self.unsettled[shard] = true;
+        true
+    }
+
+    /// Everything that is in memory is gone, and every connection; the store is what is left.
+    pub(crate) fn crash(&mut self, how: Crash, shards: u16, chance: &mut Chance) {
+        for line in 0..self.lines.len() {
+            if self.sockets[line].place != Place::Closed {
+                self.lines[line].cut(chance);
+                self.close(line);
+                self.sockets[line].said.clear();
+            }
+        }
+        let count = usize::from(shards);
+        if let Some(disk) = &mut self.disk {
+            disk.crash(how, count, chance);
+        }
+        self.commons = Commons::new(count, (*self.commons.limits()).clone(), HASH_SEED);
+        self.desk.commons = Arc::clone(&self.commons);
+        self.shards =
+            (0..shards).map(|number| Shard::new(number, Arc::clone(&self.commons))).collect();
+        self.mail = no_mail(count);
+        self.overdue = vec![vec![0; count]; count];
+        self.unsettled = vec![true; count];
+        self.ahead_ms = ORIGIN_MS + chance.below(1_000_000) as u64;
+    }
+
+    /// What the store holds.
+    pub(crate) fn survey(&mut self) -> Survey {
+        let mut survey = Survey::default();
+        if let Some(disk) = &mut self.disk {
+            disk.store.recover(&mut survey, &mut |_| {}).expect("a store that can be read");
+        }
+        survey
+    }
+
+    /// A broker that was crashed begins anew.
+    pub(crate) fn recover(&mut self) {
+        let now = self.clock();
+        let Some(disk) = &mut self.disk else { return };
+        self.commons.set_storing(Storing::Well);
+        let mut restoration = Restoration::new(Arc::clone(&self.commons), now);
+        let recovered = disk.store.recover(&mut restoration, &mut |_| {});
+        let recovered = recovered.expect("a store that can be read");
+        self.commons.continue_names(recovered.last_mid, recovered.last_sid);
+        for (shard, restored) in self.shards.iter_mut().zip(restoration.finish()) {
+            shard.restore(restored, now);
+        }
+    }
+
     /// An operator ends a client's connection.
     pub(crate) fn kick(&mut self, client_id: &str) -> bool {
         let shard = self.commons.home(client_id);
-        let kicked = self.shards[shard].kick(client_id, self.now);
+        let now = self.clock();
+        let kicked = self.shards[shard].kick(client_id, now);
         self.note_events(shard);
         self.unsettled[shard] = true;
         kicked

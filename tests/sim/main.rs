@@ -13,11 +13,14 @@
 mod after;
 mod chance;
 mod checks;
+mod crash;
 mod dishonest;
+mod disk;
 mod door;
 mod ear;
 mod flow;
 mod groups;
+mod history;
 mod honest;
 mod host;
 mod model;
@@ -28,6 +31,7 @@ mod pay;
 mod plan;
 mod record;
 mod schedule;
+mod survey;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

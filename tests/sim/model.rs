@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqttd::broker::{Limits, Now};
 use mqttd::codec::{Properties, Property, QoS, SubscriptionOptions, Version};
 
+use crate::history::History;
 use crate::naive;
 use crate::record::Tally;
 
@@ -40,6 +41,18 @@ pub(crate) struct Model {
     pub(crate) retained: Vec<usize>,
     pub(crate) shared: Vec<SharedDue>,
     pub(crate) sessions_begun: usize,
+    /// Counts what happened, for [`History`].
+    pub(crate) op: u64,
+    /// Sessions that ended, and may be in the store still.
+    pub(crate) ghosts: Vec<Session>,
+    /// When the newest session of a client began of those it was told of.
+    pub(crate) newest_told: BTreeMap<String, u64>,
+    /// What was retained of a topic, and when it was not: messages and empty ones.
+    pub(crate) retained_log: BTreeMap<String, Vec<usize>>,
+    /// Messages that came by a group, or beside it.
+    pub(crate) mistakable: Vec<usize>,
+    /// Since when the broker runs.
+    pub(crate) began_ms: u64,
     pub(crate) tally: Tally,
 }
 
@@ -53,7 +66,7 @@ pub(crate) struct Connection {
     pub(crate) number: usize,
     pub(crate) ended: bool,
     /// What the broker must answer, in this order.
-    pub(crate) answers: VecDeque<Answer>,
+    pub(crate) answers: VecDeque<Owed>,
     pub(crate) aliases_in: Vec<(u16, String)>,
     pub(crate) aliases_out: Vec<(u16, String)>,
     pub(crate) alias_maximum: u16,
@@ -66,6 +79,18 @@ pub(crate) struct Connection {
     pub(crate) on_the_way: Vec<u16>,
     /// Packet Identifiers to be said again, in this order, before anything new.
     pub(crate) resend: VecDeque<u16>,
+    /// The same for PUBREL.
+    pub(crate) release: VecDeque<u16>,
+}
+
+/// An answer with what it promises.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) answer: Answer,
+    /// Everything up to here.
+    pub(crate) op: u64,
+    /// And this message.
+    pub(crate) message: Option<usize>,
 }
 
 /// An answer that the broker owes.
@@ -97,8 +122,17 @@ pub(crate) struct Session {
     pub(crate) will: Option<Will>,
     pub(crate) subscriptions: Vec<Subscription>,
     /// QoS 2 messages of the client between PUBLISH and PUBREL.
-    pub(crate) received: Vec<u16>,
+    pub(crate) received: Vec<(u16, usize)>,
+    /// Between PUBREL and PUBCOMP.
+    pub(crate) releasing: Vec<(u16, usize)>,
     pub(crate) dues: Vec<Due>,
+    /// Deliveries that were acknowledged, which the store may not know.
+    pub(crate) acknowledged: Vec<Due>,
+    /// When it began, milliseconds since 1970.
+    pub(crate) created_unix_ms: u64,
+    /// What its client was told last.
+    pub(crate) told: u64,
+    pub(crate) past: Past,
     pub(crate) out: Vec<Out>,
     /// Deliveries that were overtaken, and so must have been dropped at a limit.
     pub(crate) dropped: u64,
@@ -106,7 +140,18 @@ pub(crate) struct Session {
     pub(crate) small: bool,
 }
 
-#[derive(Clone, Debug)]
+/// What was so since the client was last told something, and may be so after a crash.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// 0 = the session is not there.
+    pub(crate) expiry_secs: History<u32>,
+    pub(crate) will: History<Option<Will>>,
+    /// `None` while it is connected.
+    pub(crate) away_since_ms: History<Option<u64>>,
+    pub(crate) subscriptions: BTreeMap<String, History<Option<Subscription>>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
     pub(crate) options: SubscriptionOptions,
@@ -132,6 +177,8 @@ pub(crate) struct Message {
     pub(crate) properties: Vec<String>,
     pub(crate) expires_ms: Option<u64>,
     pub(crate) expiry_secs: Option<u32>,
+    /// Its publisher was told that it is safe.
+    pub(crate) told: bool,
 }
 
 /// A delivery the broker owes a session.
@@ -152,6 +199,8 @@ pub(crate) struct Due {
     pub(crate) chancy: bool,
     /// The first connection that can hear of it; DUP is possible in later ones alone.
     pub(crate) born: usize,
+    /// Its session outlives the broker, and it with it.
+    pub(crate) lasts: bool,
 }
 
 /// A delivery on its way: said, and not acknowledged.
@@ -160,6 +209,10 @@ pub(crate) struct Out {
     pub(crate) packet_id: u16,
     /// PUBREC came.
     pub(crate) released: bool,
+    /// PUBREL went.
+    pub(crate) release_told: bool,
+    /// It is in the store.
+    pub(crate) lasts: bool,
     pub(crate) qos: QoS,
     /// The message; `None` for one of a dishonest client.
     pub(crate) due: Option<Due>,
@@ -193,6 +246,12 @@ impl Model {
             retained: Vec::new(),
             shared: Vec::new(),
             sessions_begun: 0,
+            op: 0,
+            ghosts: Vec::new(),
+            newest_told: BTreeMap::new(),
+            retained_log: BTreeMap::new(),
+            began_ms: 0,
+            mistakable: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -211,6 +270,7 @@ impl Model {
         let number = self.messages.len();
         self.messages.push(message.clone());
         if retain {
+            self.retained_log.entry(message.topic.clone()).or_default().push(number);
             // With tight limits it may be refused, and the one before stay.
             if !self.tight || message.payload.is_empty() {
                 self.retained.retain(|&known| self.messages[known].topic != message.topic);
@@ -269,6 +329,7 @@ pub(crate) fn due(
         optional: false,
         chancy,
         born: session.next_to_hear(),
+        lasts: session.expiry_secs > 0 && qos != QoS::AtMostOnce,
     })
 }
 
@@ -293,6 +354,11 @@ impl Session {
         if self.line.is_some() { self.connections } else { self.connections + 1 }
     }
 
+    pub(crate) fn note_subscription(&mut self, op: u64, filter: &str, now: Option<Subscription>) {
+        let past = self.past.subscriptions.entry(filter.to_owned());
+        past.or_insert_with(|| History::new(None)).note(op, now);
+    }
+
     /// Notes a due; one that looks like another cannot be told from it.
     pub(crate) fn owe(&mut self, mut due: Due, message: &Message, messages: &[Message]) {
         for known in &mut self.dues {
@@ -304,6 +370,12 @@ impl Session {
         }
         self.dues.push(due);
     }
+}
+
+/// Whether a message is one of an honest client.
+pub(crate) fn is_honest(topic: &str, payload: &[u8]) -> bool {
+    let starts = ["t/", "w/", "$x/"].iter().any(|start| topic.starts_with(start));
+    payload.starts_with(MARK) || payload.is_empty() && starts
 }
 
 /// The properties that pass through a server unaltered, in their order.

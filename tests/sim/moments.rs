@@ -21,7 +21,7 @@ impl Moment {
         let mut limits = wide_limits(&mut Chance::new(0));
         limits.outbox_bytes_max = 256;
         limits.queue_messages_max = 1;
-        Self { host: Host::new(2, &limits), record: Record::new() }
+        Self { host: Host::new(2, &limits, false), record: Record::new() }
     }
 
     /// A client of a shard, whose socket takes so many bytes; its line.

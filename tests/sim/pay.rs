@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use mqttd::codec::{Publish, QoS, Version};
 
-use crate::model::{Due, LARGE_BYTES, MARK, Message, Model, Session, SharedDue, passed_on};
-
-/// Topics of honest clients.
-fn is_honest(topic: &str) -> bool {
-    ["t/", "w/", "$x/"].iter().any(|start| topic.starts_with(start))
-}
+use crate::model::{Due, LARGE_BYTES, Message, Model, Session, SharedDue, is_honest, passed_on};
 
 /// A PUBLISH as the broker says it.
 struct Said<'a> {
@@ -74,9 +69,7 @@ impl Said<'_> {
 impl Model {
     /// Finds what was due, and takes it off; nothing for a message of a dishonest client.
     pub(crate) fn pay(&mut self, line: usize, publish: &Publish<'_>, topic: &str) -> Option<Due> {
-        let honest =
-            publish.payload.starts_with(MARK) || publish.payload.is_empty() && is_honest(topic);
-        if !honest {
+        if !is_honest(topic, publish.payload) {
             self.tally.noise += 1;
             return None;
         }

@@ -27,6 +27,7 @@ impl Plan {
             clients,
             crooks: chance.below(4),
             steps: 1500,
+            keeps: !chance.once_in(6),
             calm: false,
         }
     }
@@ -36,7 +37,7 @@ impl Plan {
         let mut chance = Chance::new(seed ^ 0x7065_6f70_6c65);
         let clients = (0..5).map(|_| habits(&mut chance, false, false)).collect();
         let (limits, steps) = (wide_limits(&mut chance), 1000);
-        Self { seed, shards, limits, tight: false, clients, crooks: 0, steps, calm: true }
+        Self { seed, shards, limits, tight: false, clients, crooks: 0, steps, keeps: true, calm: true }
     }
 }
 

@@ -88,6 +88,11 @@ tally! {
     blocked "writes that a socket took only in part";
     choked "connections not read because they do not read";
     letters "letters between shards";
+    crashes "times the broker ended without a word";
+    sessions_restored "sessions that outlived it";
+    troubles "times the disk was slow, full or broken";
+    commits "commits";
+    loaded "messages read back from the disk";
     published_0 "messages published with QoS 0";
     published_1 "messages published with QoS 1";
     published_2 "messages published with QoS 2";

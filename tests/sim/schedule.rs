@@ -2,8 +2,10 @@
 
 use mqttd::broker::{Departure, Limits};
 use mqttd::codec::{Frame, PACKET_BYTES_MAX, Packet, Version, decode};
+use mqttd::store::Fault;
 
 use crate::chance::Chance;
+use crate::disk::Crash;
 use crate::dishonest::Crook;
 use crate::honest::{Client, Habits, Heard};
 use crate::host::{Host, Seen};
@@ -20,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) clients: Vec<Habits>,
     pub(crate) crooks: usize,
     pub(crate) steps: usize,
+    /// Whether there is a store.
+    pub(crate) keeps: bool,
     /// Everything comes to rest between two steps, and nothing is cut: what clients hear depends
     /// on nothing but what they do.
     pub(crate) calm: bool,
@@ -70,6 +74,9 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
     let tally = &mut world.record.tally;
     tally.add(&world.model.tally);
     tally.virtual_ms = world.host.now.ticks_ms;
+    if let Some(disk) = &world.host.disk {
+        (tally.commits, tally.loaded) = (disk.commits, disk.loaded);
+    }
     let heard = world.clients.iter().map(|client| client.heard.clone()).collect();
     Outcome { record: world.record, heard }
 }
@@ -77,7 +84,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
 impl World {
     fn new(plan: Plan) -> Self {
         let mut chance = Chance::new(plan.seed);
-        let host = Host::new(plan.shards, &plan.limits);
+        let host = Host::new(plan.shards, &plan.limits, plan.keeps);
         let clients = plan.clients.iter().enumerate();
         Self {
             model: Model::new(plan.limits.clone(), plan.tight, host.now),
@@ -97,7 +104,7 @@ impl World {
 
     /// Chance chooses.
     fn step(&mut self) {
-        match self.chance.below(100) {
+        match self.chance.below(if self.plan.keeps { 120 } else { 100 }) {
             0..26 => self.up(),
             26..48 => self.down(),
             48..55 => self.letter(),
@@ -111,6 +118,10 @@ impl World {
                 let ms = self.chance.between(1, 40);
                 self.pass(ms, false);
             }
+            100..108 => self.commit(),
+            108..119 => self.report(),
+            119 if self.chance.once_in(3) => self.crash(),
+            119.. => self.trouble(),
             _ => {
                 let flows = !self.chance.once_in(4);
                 let most = self.chance.pick(&[500, 3_000, 20_000, 20_000, 150_000, 700_000]);
@@ -248,6 +259,69 @@ impl World {
             self.host.settle(to, &mut self.record);
         }
         self.judge();
+    }
+
+    /// The journal writes something, or all there is.
+    fn commit(&mut self) {
+        let Some(disk) = &self.host.disk else { return };
+        let pending = disk.pending();
+        let count = if self.chance.once_in(3) { self.chance.below(pending + 1) } else { pending };
+        self.host.commit(count);
+        if self.chance.once_in(4)
+            && let Some(disk) = &mut self.host.disk
+        {
+            disk.maintain();
+        }
+    }
+
+    /// A shard hears from the journal.
+    fn report(&mut self) {
+        self.host.answer_load();
+        let shard = self.chance.below(self.host.shards.len());
+        for at in 0..self.host.shards.len() {
+            let shard = (shard + at) % self.host.shards.len();
+            if self.host.report(shard) {
+                if !self.chance.once_in(4) {
+                    self.host.settle(shard, &mut self.record);
+                }
+                return self.judge();
+            }
+        }
+    }
+
+    /// The disk is slow, full or broken for a while.
+    fn trouble(&mut self) {
+        let until_ms = self.ms() + self.chance.between(1, 5_000);
+        let kind = self.chance.below(6);
+        let Some(disk) = &mut self.host.disk else { return };
+        self.record.tally.troubles += 1;
+        match kind {
+            0 => disk.fail(Fault::Full, until_ms),
+            1 | 2 => disk.fail(Fault::Failed { kept: kind == 1 }, until_ms),
+            _ => disk.stall(until_ms),
+        }
+    }
+
+    /// The broker ends without a word, and begins anew after a while.
+    fn crash(&mut self) {
+        if self.plan.calm {
+            return;
+        }
+        self.judge();
+        let how = self.chance.pick(&[Crash::Kill, Crash::PowerCut]);
+        let shards = self.chance.pick(&[1, 2, 4]);
+        self.record.tally.crashes += 1;
+        self.record.note(self.ms(), format_args!("{how:?}, then {shards} shards"));
+        self.host.crash(how, shards, &mut self.chance);
+        let most = self.chance.pick(&[1, 100, 3_000, 20_000, 150_000, 700_000]);
+        let down_ms = self.chance.between(1, most);
+        self.host.now.ticks_ms += down_ms;
+        self.host.now.unix_ms += down_ms;
+        self.model.now = self.host.now;
+        let survey = self.host.survey();
+        self.model.crashed(&survey, how);
+        self.host.recover();
+        self.check();
     }
 
     fn settle_one(&mut self) {
