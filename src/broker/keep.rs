@@ -288,17 +288,31 @@ impl Shard {
     pub(super) fn note_positions(&mut self) {
         self.positions_timed = false;
         for slot in std::mem::take(&mut self.desk.stale) {
-            let Some(session) = self.desk.roster.session_mut(slot) else { continue };
-            let next_packet_id = session.inflight.upcoming();
-            if let Some((sid, cursor, above)) = session.position(self.horizon) {
-                let middle = above.get(ABOVE_MAX).and_then(|_| above.get(above.len() / 2)).copied();
-                let position = Position { cursor, above, next_packet_id };
-                self.desk.trays.records.position(sid, &position);
-                middle.into_iter().for_each(|middle| self.rename_inflight(slot, sid, middle));
-            }
+            self.note_position(slot);
         }
         // What this names is in a mailbox now, and will have been read when the next second is over.
         self.horizon = self.commons.horizon();
+    }
+
+    /// Writes down what a session is done with, if that was not done already.
+    pub(super) fn note_position(&mut self, slot: u32) {
+        if let Some((sid, middle)) = self.put_position(slot) {
+            self.rename_inflight(slot, sid, middle);
+            // With the new names, or after a crash there would be both.
+            self.put_position(slot);
+        }
+    }
+
+    /// Says up to which name messages in flight should get new ones, if they should.
+    fn put_position(&mut self, slot: u32) -> Option<(Sid, Mid)> {
+        let session = self.desk.roster.session_mut(slot)?;
+        session.kept.as_ref().filter(|kept| kept.stale)?;
+        let next_packet_id = session.inflight.upcoming();
+        let (sid, cursor, above) = session.position(self.horizon)?;
+        let middle = above.get(ABOVE_MAX).and_then(|_| above.get(above.len() / 2)).copied();
+        let position = Position { cursor, above, next_packet_id };
+        self.desk.trays.records.position(sid, &position);
+        Some((sid, middle?))
     }
 
     /// The positions of sessions are written down a second after the first of them has moved.

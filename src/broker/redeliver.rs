@@ -158,13 +158,17 @@ impl Leftovers {
 impl Shard {
     /// Hands on all that the step left over.
     pub(super) fn redeliver(&mut self) {
+        let mut moved = BTreeSet::new();
         loop {
             while let Some(recall) = self.desk.leftovers.recalls.pop() {
                 self.recall(recall);
             }
             let Some(leftover) = self.desk.leftovers.messages.pop_front() else { break };
+            moved.extend(leftover.mid.map(|_| leftover.member.slot));
             self.hand_on(leftover);
         }
+        // Together with the messages that others have now: after a crash nobody has them twice.
+        moved.into_iter().for_each(|slot| self.note_position(slot));
         if std::mem::take(&mut self.desk.leftovers.kept_more) {
             self.commons.note_kept();
             self.time_recalls();
