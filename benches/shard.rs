@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mqttd::broker::{
-    Admission, Commons, ConnectionId, Durability, Limits, Now, Shard, SharedChoice,
+    Admission, Commons, ConnectionId, Durability, Limits, Now, QueueFull, Shard, SharedChoice,
 };
 use mqttd::codec::{Frame, Packet, Properties, Publish, QoS, Subscribe, SubscriptionOptions};
 use mqttd::codec::{SubscriptionRequest, Version, decode, encode};
@@ -155,6 +155,8 @@ fn limits() -> Limits {
         inflight_max: 1024,
         queue_messages_max: 10_000,
         queue_bytes_max: 16 << 20,
+        queue_full: QueueFull::DropNewest,
+        store_queue_bytes_max: u64::MAX,
         session_expiry_secs_max: u32::MAX,
         outbox_bytes_max: 1 << 20,
         retained_messages_max: 1000,

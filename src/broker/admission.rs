@@ -79,6 +79,12 @@ pub enum Refusal {
     /// The server holds as many sessions as it may.
     #[error("the limit of sessions is reached")]
     TooManySessions,
+    /// What begins or ends with this CONNECT cannot be kept, as no space is left.
+    #[error("the disk of the server is full: a session that is to be kept cannot begin; try later")]
+    StoreFull,
+    /// The same, as the disk failed.
+    #[error("the disk of the server failed: a session that is to be kept cannot begin; try later")]
+    StoreFailed,
     /// The server holds as many connections as it may.
     #[error("the limit of connections is reached")]
     TooManyConnections,
@@ -243,7 +249,9 @@ impl Refusal {
                 Self::WillTopicReserved => Self::BadAuthenticationMethod,
                 Self::BadAuthenticationMethod => Self::AuthenticationFailed(denial),
                 Self::AuthenticationFailed(_) => Self::TooManySessions,
-                Self::TooManySessions => Self::TooManyConnections,
+                Self::TooManySessions => Self::StoreFull,
+                Self::StoreFull => Self::StoreFailed,
+                Self::StoreFailed => Self::TooManyConnections,
                 Self::TooManyConnections => Self::PartialPacketsFull,
                 Self::PartialPacketsFull => Self::ServerShuttingDown,
                 Self::ServerShuttingDown => Self::UseAnotherServer,

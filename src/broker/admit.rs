@@ -1,7 +1,7 @@
 //! CONNECT, once the lobby let it through: takeover, resume, CONNACK.
 
 use super::timers::{FAR_MS, Purpose, Timer};
-use super::{Admission, ConnectionId, Departure, Event, Now, Refusal, Shard};
+use super::{Admission, ConnectionId, Departure, Event, Now, Refusal, Shard, Storing};
 use crate::codec::{
     Connack, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, ReasonCode, Version,
 };
@@ -13,8 +13,8 @@ impl Shard {
     /// The caller closes what `closing` names and then puts the socket under the id returned.
     ///
     /// # Errors
-    /// There are as many sessions as there may be, or the client takes no CONNACK; the caller sends
-    /// the CONNACK that says so.
+    /// There are as many sessions as there may be, the session would have to be written down and
+    /// cannot be, or the client takes no CONNACK; the caller sends the CONNACK that says so.
     pub fn admit(&mut self, admission: Admission, now: Now) -> Result<ConnectionId, Refusal> {
         self.begin(now);
         let admitted = self.admit_client(admission);
@@ -24,6 +24,7 @@ impl Shard {
 
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
         let properties = self.fitted_connack_properties(&admission)?;
+        self.check_store(&admission)?;
         let before = self.desk.ticket();
         self.take_over(&admission);
         // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
@@ -93,6 +94,30 @@ impl Shard {
         }
     }
 
+    /// While the store keeps nothing, CONNACK of a session that begins or ends there, or is to be
+    /// kept for another time, would have to wait: better it says so.
+    fn check_store(&self, admission: &Admission) -> Result<(), Refusal> {
+        let Some(refusal) = self.down() else { return Ok(()) };
+        let asked_secs = admission.session_expiry_interval_secs;
+        let slot = self.desk.roster.find(&admission.client_id);
+        let changes = match slot.and_then(|slot| self.desk.roster.session(slot)) {
+            Some(known) if known.kept.is_some() => {
+                admission.clean_start || known.expiry_interval_secs != asked_secs
+            }
+            Some(_) | None => asked_secs > 0,
+        };
+        if changes { Err(refusal) } else { Ok(()) }
+    }
+
+    /// Why the store keeps nothing at the moment, if so.
+    const fn down(&self) -> Option<Refusal> {
+        match self.desk.storing {
+            Storing::Off | Storing::Well => None,
+            Storing::Full => Some(Refusal::StoreFull),
+            Storing::Failed => Some(Refusal::StoreFailed),
+        }
+    }
+
     fn begin_session(&mut self, admission: &Admission) -> Result<u32, Refusal> {
         if !self.commons.begin_session(self.limits.sessions_max) {
             return Err(Refusal::TooManySessions);
@@ -104,10 +129,10 @@ impl Shard {
 
     /// Writes a session down that outlives its connection. Somebody waits for it, as its time would
     /// go on from the connection before, and another Will be published; but not where neither means
-    /// anything.
+    /// anything, nor while the store keeps nothing: better a session that is known goes on.
     fn keep_admitted(&mut self, slot: u32, was_timeless: bool) {
         let Some(session) = self.desk.roster.session(slot) else { return };
-        let has_changed = !(was_timeless && is_timeless(session));
+        let has_changed = !(was_timeless && is_timeless(session)) && self.down().is_none();
         match (session.outlives_connection(), session.kept.is_some()) {
             // One that is to end with this connection does so when it ends: what waits for it is on
             // the disk.

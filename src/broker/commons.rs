@@ -4,7 +4,8 @@
 //! then reads retained messages. So nothing is missed, and at worst something is seen twice.
 //! Each lock is held for one look-up or one change, never while a shard steps.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::retained::{Found, RetainedStore};
@@ -57,6 +58,12 @@ pub struct Commons {
     directions: RwLock<Arc<Directions>>,
     /// Bytes of queues and outboxes in all shards.
     waiting_bytes: AtomicI64,
+    /// Sessions with full queues, where publishers are to hear of it.
+    full: RwLock<BTreeSet<SessionId>>,
+    /// How many they are, for the many publishers that meet none.
+    full_count: AtomicUsize,
+    /// Bytes in the store of messages that wait.
+    stored_queue_bytes: AtomicU64,
     sessions: AtomicU64,
     connected: AtomicU64,
     connected_max: AtomicU64,
@@ -98,6 +105,9 @@ impl Commons {
             limits_serial: AtomicU64::new(0),
             directions: RwLock::default(),
             waiting_bytes: AtomicI64::new(0),
+            full: RwLock::default(),
+            full_count: AtomicUsize::new(0),
+            stored_queue_bytes: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
             connected: AtomicU64::new(0),
             connected_max: AtomicU64::new(0),
@@ -199,6 +209,37 @@ impl Commons {
             3 => Storing::Failed,
             _ => Storing::Off,
         }
+    }
+
+    /// Says how many bytes the store has of messages that wait for sessions; shards take it up at
+    /// their next step.
+    pub fn set_stored_queue_bytes(&self, bytes: u64) {
+        self.stored_queue_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stored_queue_bytes(&self) -> u64 {
+        self.stored_queue_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A session has become full, or is so no more.
+    pub(super) fn note_full(&self, session: SessionId, is_full: bool) {
+        let mut full = write(&self.full);
+        if is_full {
+            full.insert(session);
+        } else {
+            full.remove(&session);
+        }
+        self.full_count.store(full.len(), Ordering::Relaxed);
+    }
+
+    /// Whether any session is full.
+    pub(super) fn has_full(&self) -> bool {
+        self.full_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Asks something of the sessions that are full.
+    pub(super) fn full_among<R>(&self, ask: impl FnOnce(&BTreeSet<SessionId>) -> R) -> R {
+        ask(&read(&self.full))
     }
 
     /// Retained messages whose topic matches `filter`, in topic order, `max` at most; each picture

@@ -133,6 +133,7 @@ impl Shard {
             self.commons.unsubscribe(filters, session_id);
         }
         self.desk.forget_held(&session);
+        self.desk.forget_full(session_id, &session);
         if let Some(sid) = session.sid() {
             self.desk.trays.records.session_ended(sid);
         }

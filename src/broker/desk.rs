@@ -134,15 +134,23 @@ impl Desk {
                 self.mark_dirty(to.session.slot);
             }
             Outcome::Queued => self.note_expiry(to.session.slot, parcel.content().expires_ms),
+            Outcome::Displaced(count) => {
+                self.note_expiry(to.session.slot, parcel.content().expires_ms);
+                self.dropped(to.session.slot, DropReason::QueueOldest, count);
+            }
             Outcome::Dropped(reason) => self.refused(to, parcel, Some(reason)),
         }
+        let waits = matches!(outcome, Outcome::Queued | Outcome::Displaced(_));
         self.note_kept(to.session.slot);
-        if qos != QoS::AtMostOnce || outcome == Outcome::Queued {
+        if outcome != Outcome::Sent {
+            self.note_full(to.session.slot);
+        }
+        if qos != QoS::AtMostOnce || waits {
             self.roster.note_backlog(to.session.slot);
         }
         if let Some(share) = share
             && is_away
-            && outcome == Outcome::Queued
+            && waits
         {
             self.leftovers.kept(to.session, share, to.attempts);
         }
@@ -321,6 +329,7 @@ impl Desk {
             }
         }
         self.roster.note_backlog(slot);
+        self.note_full(slot);
         if let Some(mids) = refilled.wanted {
             self.load(slot, mids);
         }
@@ -371,6 +380,7 @@ impl Desk {
         let held = Held::by(session);
         self.note_held(held_before, held);
         self.roster.note_backlog(slot);
+        self.note_full(slot);
         self.note_kept(slot);
         self.heed_budget();
         Some(result)
@@ -430,8 +440,10 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
         inflight_max: limits.inflight_max,
         queue_messages_max: limits.queue_messages_max as usize,
         queue_bytes_max: limits.queue_bytes_max,
+        queue_full: limits.queue_full,
         outbox_bytes_max: limits.outbox_bytes_max as usize,
         memory_full: false,
+        store_full: false,
         ticks_ms: 0,
     }
 }

@@ -55,6 +55,12 @@ pub enum Event {
         /// Why.
         reason: DropReason,
     },
+    /// The queue of a client is full, and publishers are told so: for the first time in a
+    /// connection or an offline time, and nothing was dropped before.
+    Refusing {
+        /// Client Identifier.
+        client_id: Box<str>,
+    },
 }
 
 /// How a connection ended.

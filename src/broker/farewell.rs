@@ -109,10 +109,12 @@ impl Refusal {
                 denial.reason
             }
             Self::AuthenticationFailed(_) => ReasonCode::NotAuthorized,
-            Self::TooManySessions | Self::PartialPacketsFull => ReasonCode::QuotaExceeded,
+            Self::TooManySessions | Self::StoreFull | Self::PartialPacketsFull => {
+                ReasonCode::QuotaExceeded
+            }
             Self::TooManyConnections => ReasonCode::ServerBusy,
             // 0x8B is DISCONNECT's alone.
-            Self::ServerShuttingDown => ReasonCode::ServerUnavailable,
+            Self::ServerShuttingDown | Self::StoreFailed => ReasonCode::ServerUnavailable,
             Self::UseAnotherServer => ReasonCode::UseAnotherServer,
             Self::ServerMoved => ReasonCode::ServerMoved,
             Self::ConnackTooLarge => ReasonCode::PacketTooLarge,
@@ -216,9 +218,9 @@ mod tests {
             R::WillTopicInvalid => (0x90, None),
             R::WillPayloadFormatInvalid => (0x99, Some(3)),
             R::BadAuthenticationMethod => (0x8c, Some(5)),
-            R::TooManySessions | R::PartialPacketsFull => (0x97, Some(3)),
+            R::TooManySessions | R::StoreFull | R::PartialPacketsFull => (0x97, Some(3)),
             R::TooManyConnections => (0x89, Some(3)),
-            R::ServerShuttingDown => (0x88, Some(3)),
+            R::ServerShuttingDown | R::StoreFailed => (0x88, Some(3)),
             R::UseAnotherServer => (0x9c, Some(3)),
             R::ServerMoved => (0x9d, Some(3)),
             R::ConnackTooLarge => (0x95, Some(3)),

@@ -2,7 +2,7 @@
 //! `[session]`, `[broker]` or `[store]` of the configuration; the defaults and their reasons stand in
 //! `daemon/config`.
 
-use super::{Durability, SharedChoice};
+use super::{Durability, QueueFull, SharedChoice};
 
 /// Bounds of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub struct Limits {
     pub queue_messages_max: u32,
     /// Bytes waiting for one session.
     pub queue_bytes_max: u64,
+    /// What a full queue does with one more message.
+    pub queue_full: QueueFull,
+    /// Bytes in the store of messages that wait for sessions, all together; above it a message finds
+    /// every queue full that lies there.
+    pub store_queue_bytes_max: u64,
     /// Longest Session Expiry Interval, seconds; `u32::MAX` = may live for ever.
     pub session_expiry_secs_max: u32,
     /// Unsent bytes of one connection above which its messages wait in the queue.

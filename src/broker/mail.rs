@@ -28,6 +28,8 @@ struct Enclosure {
     expires_ms: Option<u64>,
     qos: QoS,
     retain: bool,
+    /// [`Parcel::is_promised`].
+    is_promised: bool,
     addressees: usize,
 }
 
@@ -95,6 +97,7 @@ impl Letter {
             expires_ms: content.expires_ms,
             qos: parcel.qos(),
             retain: parcel.retain(),
+            is_promised: parcel.is_promised(),
             addressees: 0,
         });
     }
@@ -142,8 +145,9 @@ impl Shard {
         let mut addressees = &letter.addressees[..];
         for enclosure in &letter.enclosures {
             let content = enclosure.open(&mut bytes);
-            let mut parcel =
-                Parcel::borrowed(content, enclosure.qos, enclosure.retain).accepted(now.unix_ms);
+            let mut parcel = Parcel::borrowed(content, enclosure.qos, enclosure.retain)
+                .accepted(now.unix_ms)
+                .promised(enclosure.is_promised);
             let (receivers, rest) = addressees.split_at(enclosure.addressees);
             addressees = rest;
             for addressee in receivers {

@@ -28,6 +28,7 @@ mod post;
 mod publish;
 mod receive;
 mod redeliver;
+mod refuse;
 mod remember;
 mod restore;
 mod retained;
@@ -56,7 +57,7 @@ pub use journal::{
 };
 pub use limits::Limits;
 
-pub use crate::session::{Mid, Sid};
+pub use crate::session::{Mid, QueueFull, Sid};
 pub use mail::Letter;
 pub use restore::{Restoration, Restored};
 pub use share::SharedChoice;
@@ -185,9 +186,12 @@ impl Shard {
             self.limits_serial = limits_serial;
             self.limits = self.commons.limits();
             self.desk.bounds = desk::bounds(&self.limits);
+            self.look_who_is_full();
         }
         self.desk.bounds.ticks_ms = now.ticks_ms;
         self.desk.bounds.memory_full = false;
+        self.desk.bounds.store_full =
+            self.commons.stored_queue_bytes() >= self.limits.store_queue_bytes_max;
         self.desk.bounds.outbox_bytes_max = self.limits.outbox_bytes_max as usize;
         let budget = signed(self.limits.memory_bytes_max);
         self.desk.room_bytes = budget - signed(self.commons.memory_bytes());

@@ -8,11 +8,12 @@ use super::desk::Desk;
 use super::journal::Class;
 use super::keep::{gets_it, recipients, shared_recipient};
 use super::mail::Addressee;
+use super::refuse::Unaccepted;
 use super::routes::{Hears, Receiver};
 use super::share::{Attempts, Group, Member, SharedChoice};
 use super::{SessionId, Shard};
 use crate::codec::QoS;
-use crate::session::{Content, Mid, Parcel};
+use crate::session::{Content, Mid, Parcel, QueueFull};
 
 /// What all receivers of one message have in common.
 #[derive(Clone, Copy, Debug)]
@@ -42,25 +43,33 @@ impl Shard {
         self.pass_on(from, &mut parcel, retained)
     }
 
-    /// As [`Self::route`], for a publisher that can be told: with RETAIN and no room to keep it, the
-    /// message goes no further, what was kept stays, and there is no answer but `None`.
-    pub(super) fn route_if_kept(
+    /// As [`Self::route`], for a publisher that can be told.
+    ///
+    /// # Errors
+    /// The message is not accepted: it goes to nobody, and what was retained stays.
+    pub(super) fn route_if_accepted(
         &mut self,
         from: SessionId,
         content: Content<'_>,
         qos: QoS,
         retain: bool,
-    ) -> Option<usize> {
-        let mut parcel = Parcel::borrowed(content, qos, retain).accepted(self.now.unix_ms);
+    ) -> Result<usize, Unaccepted> {
+        let publication = Publication { from: Some(from), qos, retain };
+        if let Some(unaccepted) = self.unaccepted(publication, content.topic) {
+            return Err(unaccepted);
+        }
+        let is_promised = self.limits.queue_full == QueueFull::Refuse;
+        let parcel = Parcel::borrowed(content, qos, retain).promised(is_promised);
+        let mut parcel = parcel.accepted(self.now.unix_ms);
         let mut retained = None;
         if retain {
             let (is_kept, mid) = self.retain(&mut parcel, Unkept::Stay);
             if !is_kept {
-                return None;
+                return Err(Unaccepted::RetainedFull);
             }
             retained = mid;
         }
-        Some(self.pass_on(Some(from), &mut parcel, retained))
+        Ok(self.pass_on(Some(from), &mut parcel, retained))
     }
 
     /// `retained`: the name of the message where it is to be written down as the retained one.

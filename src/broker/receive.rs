@@ -1,5 +1,6 @@
 //! Bytes from a client: whole packets in order, each to its door.
 
+use super::refuse::Unaccepted;
 use super::status::is_reserved;
 use super::{ConnectionId, Departure, Now, Shard};
 use crate::codec::{
@@ -190,14 +191,14 @@ impl Shard {
             let from = self.session_id(id.slot);
             let content = Content { topic, properties, payload: publish.payload, expires_ms };
             let receivers = if is_told {
-                self.route_if_kept(from, content, qos, publish.retain)
+                self.route_if_accepted(from, content, qos, publish.retain)
             } else {
-                Some(self.route(Some(from), content, qos, publish.retain))
+                Ok(self.route(Some(from), content, qos, publish.retain))
             };
             match receivers {
-                Some(0) => reason = ReasonCode::NoMatchingSubscribers,
-                Some(_) => {}
-                None => return self.refuse_retained(id, publish),
+                Ok(0) => reason = ReasonCode::NoMatchingSubscribers,
+                Ok(_) => {}
+                Err(unaccepted) => return self.refuse_unaccepted(id, publish, unaccepted),
             }
             if let Some(sid) = sid.filter(|_| qos == QoS::ExactlyOnce) {
                 self.desk.trays.records.received(sid, packet_id);
@@ -264,18 +265,27 @@ impl Shard {
         self.refuse_publish(id, publish, violation.reason(), &violation.to_string())
     }
 
-    /// A message with RETAIN that cannot be kept is not accepted at all, and its identifier is free
+    /// A message that finds no room is not accepted at all, and its identifier is free
     /// `[MQTT-4.3.3-9]`.
-    fn refuse_retained(
+    fn refuse_unaccepted(
         &mut self,
         id: ConnectionId,
         publish: &Publish<'_>,
+        unaccepted: Unaccepted,
     ) -> Result<(), Violation> {
         if let Some(session) = self.desk.roster.session_mut(id.slot) {
             session.release(publish.packet_id);
         }
-        let words = "no room for another retained message; delete some, or publish without RETAIN";
-        self.refuse_publish(id, publish, ReasonCode::QuotaExceeded, words)
+        match unaccepted {
+            Unaccepted::RetainedFull => {} // Counted where they are kept.
+            Unaccepted::QueueFull | Unaccepted::StoreQueuesFull => {
+                self.desk.counters.messages_refused_queue += 1;
+            }
+            Unaccepted::StoreFull | Unaccepted::StoreFailed => {
+                self.desk.counters.messages_refused_store += 1;
+            }
+        }
+        self.refuse_publish(id, publish, ReasonCode::QuotaExceeded, unaccepted.words())
     }
 
     /// PUBACK or PUBREC with a failure: it ends the exchange.

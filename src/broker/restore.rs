@@ -274,6 +274,7 @@ impl Shard {
         let earliest = self.desk.roster.session(slot).and_then(|session| session.queue.earliest());
         self.desk.note_expiry(slot, earliest);
         self.desk.roster.note_backlog(slot);
+        self.desk.note_full(slot);
         if was_connected {
             self.desk.note_state(slot, false);
         }

@@ -82,6 +82,11 @@ impl Roster {
         self.connected_mut(id)?.link.as_deref_mut()
     }
 
+    /// Number of slots, those without a session included.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
     /// Serial of the session in a slot.
     pub(super) fn serial(&self, slot: u32) -> u32 {
         self.slots.get(slot as usize).map_or(0, |slot| slot.serial)

@@ -53,11 +53,17 @@ pub(super) struct Counters {
     pub(super) payload_bytes_received: u64,
     pub(super) payload_bytes_sent: u64,
     pub(super) messages_reserved: u64,
+    /// Refused, as somebody who was to get it has a full queue,
+    pub(super) messages_refused_queue: u64,
+    /// or as the store keeps nothing at the moment.
+    pub(super) messages_refused_store: u64,
     pub(super) sessions_expired: u64,
     pub(super) messages_sent: [u64; 3],
     pub(super) messages_unmatched: u64,
     dropped_offline: u64,
     dropped_queue_full: u64,
+    dropped_queue_oldest: u64,
+    dropped_store_full: u64,
     dropped_memory_full: u64,
     dropped_packet_too_large: u64,
     dropped_expired: u64,
@@ -69,6 +75,8 @@ impl Counters {
         let counter = match reason {
             DropReason::Offline => &mut self.dropped_offline,
             DropReason::QueueFull => &mut self.dropped_queue_full,
+            DropReason::QueueOldest => &mut self.dropped_queue_oldest,
+            DropReason::StoreFull => &mut self.dropped_store_full,
             DropReason::MemoryFull => &mut self.dropped_memory_full,
             DropReason::PacketTooLarge => &mut self.dropped_packet_too_large,
             DropReason::Expired => &mut self.dropped_expired,
@@ -93,6 +101,8 @@ impl Counters {
             ("messages.received.qos2", self.messages_received[2]),
             ("messages.received.bytes", self.payload_bytes_received),
             ("messages.received.refused.sys_topic", self.messages_reserved),
+            ("messages.received.refused.queue_full", self.messages_refused_queue),
+            ("messages.received.refused.store", self.messages_refused_store),
             ("messages.sent", self.messages_sent.iter().sum()),
             ("messages.sent.qos0", self.messages_sent[0]),
             ("messages.sent.qos1", self.messages_sent[1]),
@@ -102,6 +112,8 @@ impl Counters {
             ("messages.dropped", self.dropped_total()),
             ("messages.dropped.offline_qos0", self.dropped_offline),
             ("messages.dropped.queue_full", self.dropped_queue_full),
+            ("messages.dropped.queue_oldest", self.dropped_queue_oldest),
+            ("messages.dropped.store_full", self.dropped_store_full),
             ("messages.dropped.memory_full", self.dropped_memory_full),
             ("messages.dropped.packet_too_large", self.dropped_packet_too_large),
             ("messages.dropped.expired", self.dropped_expired),
@@ -113,6 +125,8 @@ impl Counters {
     const fn dropped_total(&self) -> u64 {
         self.dropped_offline
             + self.dropped_queue_full
+            + self.dropped_queue_oldest
+            + self.dropped_store_full
             + self.dropped_memory_full
             + self.dropped_packet_too_large
             + self.dropped_expired

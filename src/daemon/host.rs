@@ -72,7 +72,7 @@ impl Host for Instance {
         let outcome = config::load(&self.place).map(|new| {
             let reloaded = config::diff(&in_force, &new);
             *in_force = in_force.reloaded(new);
-            self.server.reconfigure(&options(&in_force.config, Vec::new()));
+            self.server.reconfigure(&options(&in_force.config, &self.place, Vec::new()));
             self.logging.set_level(in_force.config.log.level);
             reloaded
         });
@@ -147,12 +147,19 @@ impl From<config::Anonymous> for Anonymous {
 }
 
 /// The configuration as the server takes it.
-pub(super) fn options(config: &Config, tcp: Vec<std::net::SocketAddr>) -> Options {
+pub(super) fn options(config: &Config, place: &Place, tcp: Vec<std::net::SocketAddr>) -> Options {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Options {
         shards: if config.shards == 0 { cores } else { config.shards },
         tcp,
-        limits: Limits { durability: config.store.classes(), ..config.limits.clone() },
+        limits: Limits {
+            durability: config.store.classes(),
+            store_queue_bytes_max: config
+                .store
+                .queue_bytes_max
+                .unwrap_or_else(|| machine::disk_share_bytes(&place.data_dir)),
+            ..config.limits.clone()
+        },
         anonymous: config.anonymous.into(),
         methods: Methods::default(),
         connections_max: machine::connections_in_force(config.connections_max),

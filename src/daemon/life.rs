@@ -187,7 +187,8 @@ fn start_server(
         addresses.map_err(|error| failure::system("see the address of a port", &error))?;
     let store = keep::open(place, &loaded.config.store)?;
     let keeping = Keeping { store, progress: &mut |records| reading.tell(records) };
-    let started = Server::start_keeping(options(&loaded.config, addresses), listeners, keeping);
+    let started =
+        Server::start_keeping(options(&loaded.config, place, addresses), listeners, keeping);
     started.map_err(|error| match error {
         StartError::Listen { address, source } => failure::listen(address, &source, place),
         StartError::Threads(source) => failure::system("start the threads of the server", &source),

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::statvfs::statvfs;
 use nix::sys::sysinfo::sysinfo;
 
 /// Least memory the broker allows itself.
@@ -14,6 +15,18 @@ const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// Open files that are not client connections: listeners, poll sets, control connections, logs.
 const FILES_RESERVED: u64 = 256;
+
+/// Least space of messages that wait.
+const QUEUES_BYTES_MIN: u64 = 64 << 20;
+
+/// Half of what is left on the file system of the data directory, with what the broker's own files
+/// there take; 64 MiB at least.
+pub(super) fn disk_share_bytes(data_dir: &Path) -> u64 {
+    let left = statvfs(data_dir).map_or(0, |it| it.blocks_available() * it.fragment_size());
+    let files = fs::read_dir(data_dir).into_iter().flatten().flatten();
+    let own = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum::<u64>();
+    ((left + own) / 2).max(QUEUES_BYTES_MIN)
+}
 
 /// A quarter of the machine's memory, or of what its control group may use; 64 MiB at least.
 pub(super) fn memory_share_bytes() -> u64 {

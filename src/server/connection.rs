@@ -28,7 +28,7 @@ pub(super) struct Socket {
     pub(super) blocked: bool,
     /// The client does not read its answers: nothing is read until it does.
     pub(super) choked: bool,
-    /// What it sent last left something to be kept.
+    /// What it sent last left something to be kept that somebody waits for.
     keeps: bool,
     /// The journal has more than it should: nothing is read until it has less.
     pub(super) paused: bool,

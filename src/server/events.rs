@@ -68,6 +68,13 @@ fn tell_one(event: Event, shared: &Shared) {
             tracing::info!(target: "mqttd", client_id = %client_id, queue_messages,
                 "session ended");
         }
+        Event::Refusing { client_id } => {
+            if let Some(left_out) = shared.throttles.dropping.admit() {
+                tracing::warn!(target: "mqttd", client_id = %client_id, left_out,
+                    "the queue of this client is full: messages for it are refused \
+                     ([session] queue_full)");
+            }
+        }
         Event::Dropping { client_id, reason } => {
             if let Some(left_out) = shared.throttles.dropping.admit() {
                 tracing::warn!(target: "mqttd", client_id = %client_id, left_out,
@@ -89,8 +96,15 @@ const fn drop_words(reason: DropReason) -> &'static str {
     match reason {
         DropReason::Offline => "it is not connected and the message has QoS 0",
         DropReason::QueueFull => {
-            "it does not keep up and its queue is full ([limits] queue_messages_max, \
+            "it does not keep up and its queue is full ([session] queue_messages_max, \
              queue_bytes_max)"
+        }
+        DropReason::QueueOldest => {
+            "it does not keep up, and newer messages take the place of older ones in its full \
+             queue ([session] queue_full)"
+        }
+        DropReason::StoreFull => {
+            "the store holds as much as it may of what waits ([store] queue_bytes_max)"
         }
         DropReason::MemoryFull => "the memory budget is used up ([limits] memory_bytes_max)",
         DropReason::PacketTooLarge => "the message is above the client's Maximum Packet Size",

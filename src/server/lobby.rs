@@ -164,6 +164,8 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
         | Refusal::PartialPacketsFull
         | Refusal::WillTopicReserved
         | Refusal::TooManySessions
+        | Refusal::StoreFull
+        | Refusal::StoreFailed
         | Refusal::ServerShuttingDown
         | Refusal::UnsupportedProtocolVersion => {
             (&shared.counts.other_refusal, &shared.throttles.turned_away)

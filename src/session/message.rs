@@ -149,6 +149,8 @@ pub struct Parcel<'a> {
     qos: QoS,
     retain: bool,
     accepted_unix_ms: u64,
+    /// Its publisher would have been told that a session is full, and was not.
+    is_promised: bool,
     stored: Option<Arc<Message>>,
 }
 
@@ -156,7 +158,8 @@ impl<'a> Parcel<'a> {
     /// A message that lies in a buffer; `qos` and `retain` are the publisher's.
     #[must_use]
     pub const fn borrowed(content: Content<'a>, qos: QoS, retain: bool) -> Self {
-        Self { content, qos, retain, accepted_unix_ms: 0, stored: None }
+        let (accepted_unix_ms, is_promised) = (0, false);
+        Self { content, qos, retain, accepted_unix_ms, is_promised, stored: None }
     }
 
     /// The same, accepted at that time.
@@ -165,12 +168,20 @@ impl<'a> Parcel<'a> {
         Self { accepted_unix_ms: unix_ms, ..self }
     }
 
+    /// The same; `is_promised`: its publisher would have been told that a session is full, and was
+    /// not, so that each takes it in.
+    #[must_use]
+    pub fn promised(self, is_promised: bool) -> Self {
+        Self { is_promised, ..self }
+    }
+
     /// A message that is stored already.
     #[must_use]
     pub fn stored(message: &'a Arc<Message>) -> Self {
         let (content, qos, retain) = (message.content(), message.qos, message.retain);
         let accepted_unix_ms = message.accepted_unix_ms;
-        Self { content, qos, retain, accepted_unix_ms, stored: Some(Arc::clone(message)) }
+        let stored = Some(Arc::clone(message));
+        Self { content, qos, retain, accepted_unix_ms, is_promised: false, stored }
     }
 
     /// What the receivers get.
@@ -189,6 +200,12 @@ impl<'a> Parcel<'a> {
     #[must_use]
     pub const fn retain(&self) -> bool {
         self.retain
+    }
+
+    /// Whether sessions take it in though they are full.
+    #[must_use]
+    pub const fn is_promised(&self) -> bool {
+        self.is_promised
     }
 
     /// The stored form, made at the first call.

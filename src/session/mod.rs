@@ -16,6 +16,7 @@ mod alias;
 mod assigned;
 mod authentication;
 mod fitted;
+mod full;
 mod held;
 mod identifiers;
 mod inbound;
@@ -37,6 +38,7 @@ pub use authentication::{
     Applicant, Authentication, Denial, Exchange, Grant, Method, Methods, Step,
 };
 pub use fitted::encode_fitted;
+pub use full::QueueFull;
 pub use held::Held;
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
@@ -88,6 +90,8 @@ pub struct Session {
     pub messages_dropped: u64,
     /// Whether dropping was told since the last connection began.
     pub drop_told: bool,
+    /// Whether publishers know that it [is full](Self::is_full).
+    pub full_told: bool,
     /// What the journal knows of it, when it outlives its connection and there is a journal.
     pub kept: Option<Box<Kept>>,
     /// The network connection, when there is one.
@@ -115,6 +119,7 @@ impl Session {
             will: None,
             messages_dropped: 0,
             drop_told: false,
+            full_told: false,
             kept: None,
             link: None,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Content, Delivery, Identifiers, Link, Message, Mid, Naming, Parcel, Parked, Queue, Sent,
+    Content, Delivery, Identifiers, Link, Message, Mid, Naming, Parcel, Parked, QueueFull, Sent,
     Session, ShareId,
 };
 use crate::codec::{
@@ -20,10 +20,14 @@ pub struct Bounds {
     pub queue_messages_max: usize,
     /// Bytes waiting for one session.
     pub queue_bytes_max: u64,
+    /// What a full queue does with one more.
+    pub queue_full: QueueFull,
     /// Unsent bytes of a connection above which messages wait in the queue.
     pub outbox_bytes_max: usize,
     /// Whether the memory budget of the process is used up.
     pub memory_full: bool,
+    /// Whether the store has as much as it may of what waits.
+    pub store_full: bool,
     /// The time.
     pub ticks_ms: u64,
 }
@@ -50,6 +54,8 @@ pub enum Outcome {
     Sent,
     /// It waits.
     Queued,
+    /// It waits in the place of so many others, which are gone.
+    Displaced(u64),
     /// It is gone.
     Dropped(DropReason),
 }
@@ -61,6 +67,10 @@ pub enum DropReason {
     Offline,
     /// The session's queue is full.
     QueueFull,
+    /// It waited longest in a full queue, and made room for another.
+    QueueOldest,
+    /// The store has as much as it may of what waits.
+    StoreFull,
     /// The memory budget of the process is used up.
     MemoryFull,
     /// Above the client's Maximum Packet Size `[MQTT-3.1.2-25]`.
@@ -132,7 +142,9 @@ impl Session {
         match qos {
             QoS::AtMostOnce => false,
             QoS::AtLeastOnce if share.is_some() && !bounds.memory_full => true,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => self.outlives_connection() || self.kept.is_some(),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                self.outlives_connection() || self.kept.is_some()
+            }
         }
     }
 
@@ -164,11 +176,7 @@ impl Session {
         }
         let content_bytes = parcel.content().len() as u64;
         let weight = content_bytes + Message::OVERHEAD_BYTES;
-        let full = |queue: &Queue| {
-            queue.len() >= bounds.queue_messages_max
-                || queue.bytes() + weight > bounds.queue_bytes_max
-        };
-        if bounds.memory_full || full(&self.queue) {
+        if bounds.memory_full || !self.has_room(weight, bounds) {
             // What nobody will get any more makes room for what somebody may.
             self.drop_expired(bounds.ticks_ms);
         }
@@ -178,9 +186,11 @@ impl Session {
         if bounds.memory_full && mid.is_none() {
             return Outcome::Dropped(DropReason::MemoryFull);
         }
-        if full(&self.queue) {
-            return Outcome::Dropped(DropReason::QueueFull);
-        }
+        let stored = Terms { mid, ..terms };
+        let displaced = match self.make_room(weight, (stored, parcel.is_promised()), bounds) {
+            Ok(count) => count,
+            Err(reason) => return Outcome::Dropped(reason),
+        };
         match mid {
             None => self.queue.push(terms.delivery(parcel.message())),
             Some(mid) => {
@@ -189,7 +199,7 @@ impl Session {
                 self.queue.park(parked);
             }
         }
-        Outcome::Queued
+        if displaced == 0 { Outcome::Queued } else { Outcome::Displaced(displaced) }
     }
 
     /// Drops what has expired at the front of the queue.
@@ -293,7 +303,7 @@ impl Session {
             let kept = self.keeps(qos, share, bounds).then_some(delivery);
             match self.send(&message.content(), terms, kept, bounds, spare) {
                 Outcome::Sent => refilled.note_sent(qos, &message),
-                Outcome::Queued | Outcome::Dropped(_) => match shared {
+                Outcome::Queued | Outcome::Displaced(_) | Outcome::Dropped(_) => match shared {
                     Some(delivery) => refilled.refused.push(delivery),
                     None => {
                         self.settle(mid);

@@ -73,6 +73,15 @@ pub struct Queue {
     earliest_ms: u64,
 }
 
+/// What had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Displaced {
+    /// Its name in the journal.
+    pub(super) mid: Option<Mid>,
+    /// What it weighed.
+    pub(super) weight: u64,
+}
+
 impl Parked {
     /// A message without its content.
     #[must_use]
@@ -123,6 +132,10 @@ impl Queue {
     pub fn park(&mut self, parked: Parked) {
         self.parked_bytes += parked.weight();
         self.note_expiry(parked.expires_ms());
+        if self.parked.len() == self.parked.capacity() {
+            // By less than doubling: a million sessions may have some.
+            self.parked.reserve_exact((self.parked.len() / 4).max(4));
+        }
         let mut at = self.parked.len();
         while at > 0 && self.parked[at - 1].mid > parked.mid {
             at -= 1;
@@ -218,6 +231,27 @@ impl Queue {
         self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
         self.give_back();
         Some(delivery)
+    }
+
+    /// Takes out what waits longest and is the session's own, to make room for a message of that QoS:
+    /// for one of QoS 0 no other goes.
+    pub(super) fn pop_oldest(&mut self, qos: QoS) -> Option<Displaced> {
+        let is_candidate = |front: &Delivery| front.share.is_none();
+        if self.front().is_some_and(is_candidate) {
+            let spares = |front: &Delivery| qos == QoS::AtMostOnce && front.qos != QoS::AtMostOnce;
+            if self.front().is_some_and(spares) {
+                return None;
+            }
+            let Delivery { message, mid, .. } = self.pop()?;
+            return Some(Displaced { mid, weight: message.weight() });
+        }
+        if qos == QoS::AtMostOnce {
+            return None;
+        }
+        let parked = self.parked.pop_front()?;
+        self.parked_bytes -= parked.weight();
+        self.give_back();
+        Some(Displaced { mid: Some(parked.mid), weight: parked.weight() })
     }
 
     /// After a burst the memory goes back.

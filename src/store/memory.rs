@@ -382,9 +382,10 @@ impl Store for MemoryStore {
             (envelope.len() + body.len()) as u64
         };
         let retained = self.tables.retained.values().filter_map(|(_, body)| body.as_ref());
+        let queue_bytes = messages.clone().map(weight).sum::<u64>();
         Usage {
-            live_bytes: messages.clone().map(weight).sum::<u64>()
-                + retained.map(|body| body.len() as u64).sum::<u64>(),
+            queue_bytes,
+            live_bytes: queue_bytes + retained.map(|body| body.len() as u64).sum::<u64>(),
             messages: messages.count() as u64,
             ..self.usage
         }

@@ -126,6 +126,8 @@ pub struct Usage {
     pub file_bytes: u64,
     /// Bytes of records that are in use.
     pub live_bytes: u64,
+    /// Of those, bytes of messages that sessions wait for.
+    pub queue_bytes: u64,
     /// Messages in use.
     pub messages: u64,
     /// Bytes written to the files since the start.

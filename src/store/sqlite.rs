@@ -178,6 +178,7 @@ impl Store for SqliteStore {
         Usage {
             file_bytes: size(&self.path) + size(&wal::beside(&self.path)),
             live_bytes: log.live_bytes + retained.live_bytes,
+            queue_bytes: log.live_bytes,
             messages: log.waiting + retained.waiting,
             written_bytes: self.meter.bytes(),
             commits: self.counts.commits,

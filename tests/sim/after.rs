@@ -123,7 +123,10 @@ impl Model {
             return self.end_session(serial);
         }
         let began_ms = self.began_ms;
-        assert!(now_ms <= ends_ms.max(began_ms) + SLACK_MS, "the session of {client_id} outlives its time");
+        assert!(
+            now_ms <= ends_ms.max(began_ms) + SLACK_MS,
+            "the session of {client_id} outlives its time"
+        );
         let armed = view.is_some_and(|view| view.will);
         if let (Some(will_ms), false) = (will_ms, armed) {
             assert!(now_ms >= will_ms, "the will of {client_id} came before its time");

@@ -70,7 +70,8 @@ impl Model {
         }
         self.retained
             .retain(|&number| messages[number].expires_ms.is_none_or(|at_ms| at_ms > now_ms));
-        let all = ["#", "$x/#"].map(|filter| host.commons.retained(filter, usize::MAX, host.clock()));
+        let all =
+            ["#", "$x/#"].map(|filter| host.commons.retained(filter, usize::MAX, host.clock()));
         let mut found: Vec<_> = all.into_iter().flatten().collect();
         found.retain(|view| view.payload.starts_with(MARK));
         for view in &found {

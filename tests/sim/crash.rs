@@ -40,7 +40,11 @@ impl Model {
         }
         for session in &lost {
             let mut possible = session.past.expiry_secs.possible(session.told);
-            assert!(possible.any(|secs| *secs == 0), "the session of {} is lost", session.client_id);
+            assert!(
+                possible.any(|secs| *secs == 0),
+                "the session of {} is lost",
+                session.client_id
+            );
         }
         self.tally.sessions_restored += found.len() as u64;
         for (session, sid) in &found {
@@ -170,7 +174,9 @@ impl Model {
                     taken[at] = true;
                     Some(pool[at].clone())
                 }
-                None if recipient.share.is_some() => self.shared_due(session.serial, waits, recipient),
+                None if recipient.share.is_some() => {
+                    self.shared_due(session.serial, waits, recipient)
+                }
                 None => None,
             };
             let due = due.unwrap_or_else(|| panic!("{who}: nobody owes {waits:?}; {pool:?}"));
@@ -190,7 +196,12 @@ impl Model {
             }
         }
         for (due, _) in pool[..must].iter().zip(&taken).filter(|(_, taken)| !**taken) {
-            if std::env::var_os("MQTTD_SIM_TRACE").is_some() { eprintln!("gone {due:?} {:?} {stored:?} {:?}", self.messages[due.message], survey.messages); }
+            if std::env::var_os("MQTTD_SIM_TRACE").is_some() {
+                eprintln!(
+                    "gone {due:?} {:?} {stored:?} {:?}",
+                    self.messages[due.message], survey.messages
+                );
+            }
             self.may_be_gone(session, due, how);
         }
         own.sort_by_key(|due| due.message);
@@ -204,7 +215,9 @@ impl Model {
             let found = stored.sent.iter().find(|(_, (packet_id, _))| *packet_id == out.packet_id);
             match found {
                 None => assert!(!out.lasts, "{who}: {out:?} is not there"),
-                Some((mid, (_, true))) => assert!(out.released, "{who}: {out:?} {mid} was released"),
+                Some((mid, (_, true))) => {
+                    assert!(out.released, "{who}: {out:?} {mid} was released")
+                }
                 Some((mid, (_, false))) => {
                     assert!(!out.release_told, "{who}: {out:?} {mid} was not released");
                     if let Some(due) = &out.due {
@@ -226,9 +239,8 @@ impl Model {
     /// A delivery by a group, of which the session is or was.
     fn shared_due(&self, serial: usize, waits: &Waits, recipient: &Recipient) -> Option<Due> {
         let mut all = self.shared.iter().flat_map(|group| &group.candidates);
-        let fits = |(known, due): &&(usize, Due)| {
-            *known == serial && self.fits(due, waits, recipient)
-        };
+        let fits =
+            |(known, due): &&(usize, Due)| *known == serial && self.fits(due, waits, recipient);
         all.find(fits).map(|(_, due)| due.clone())
     }
 
@@ -257,7 +269,8 @@ impl Model {
         let mut old = std::mem::take(&mut self.shared);
         let mut new: Vec<SharedDue> = Vec::new();
         for (waits, recipient) in survey.all() {
-            let (Some(text), Some(&serial)) = (&recipient.share, serials.get(&recipient.sid)) else {
+            let (Some(text), Some(&serial)) = (&recipient.share, serials.get(&recipient.sid))
+            else {
                 continue;
             };
             let stored = &survey.sessions[&recipient.sid];
@@ -291,7 +304,10 @@ impl Model {
             let excused = self.tight
                 || group.taken.is_some()
                 || group.optional
-                || old.iter().enumerate().any(|(other, it)| other != at && self.is_like(it, message))
+                || old
+                    .iter()
+                    .enumerate()
+                    .any(|(other, it)| other != at && self.is_like(it, message))
                 || self.mistakable.iter().any(|&it| same_content(&self.messages[it], message))
                 || !message.is_live(self.now.ticks_ms)
                 || !group.candidates.iter().all(is_there)
@@ -356,9 +372,10 @@ impl Model {
 impl Survey {
     fn all(&self) -> impl Iterator<Item = (&Waits, &Recipient)> {
         let of = |waits: &'_ Waits| waits.recipients.len();
-        self.messages.iter().filter(move |waits| of(waits) > 0).flat_map(|waits| {
-            waits.recipients.iter().map(move |recipient| (waits, recipient))
-        })
+        self.messages
+            .iter()
+            .filter(move |waits| of(waits) > 0)
+            .flat_map(|waits| waits.recipients.iter().map(move |recipient| (waits, recipient)))
     }
 
     fn share_of(&self, sid: Sid) -> Share<'_> {

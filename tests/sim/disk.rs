@@ -63,7 +63,14 @@ impl Disk {
     /// Takes what a shard left; before its letters are on their way.
     pub(crate) fn take_in(&mut self, shard: usize, trays: &mut Trays) {
         if !trays.records.is_empty() {
-            if std::env::var_os("MQTTD_SIM_TRACE").is_some() { for record in trays.records.iter() { eprintln!("      shard {shard} {}", format!("{record:?}").chars().take(200).collect::<String>()); } }
+            if std::env::var_os("MQTTD_SIM_TRACE").is_some() {
+                for record in trays.records.iter() {
+                    eprintln!(
+                        "      shard {shard} {}",
+                        format!("{record:?}").chars().take(200).collect::<String>()
+                    );
+                }
+            }
             self.pending.push(trays.records.take(Records::default()));
             self.origins.push(shard);
         }

@@ -8,10 +8,10 @@ use mqttd::codec::{
     RetainHandling, Subscribe, Unsubscribe, Version, decode,
 };
 
+use crate::history::History;
 use crate::model::{
     Answer, Connection, Due, Message, Model, Owed, Past, Session, Subscription, Will, passed_on,
 };
-use crate::history::History;
 use crate::naive;
 
 impl Model {
@@ -41,7 +41,8 @@ impl Model {
         session.past.will.note(op, will.clone());
         session.past.away_since_ms.note(op, None);
         session.will = will;
-        let (answer, message) = (Answer::Connack { present: present && version != Version::V31 }, None);
+        let (answer, message) =
+            (Answer::Connack { present: present && version != Version::V31 }, None);
         let released = |is_released: bool| {
             let out = session.out.iter().filter(move |out| out.released == is_released);
             out.map(|out| out.packet_id).collect()

@@ -95,7 +95,8 @@ impl Model {
         assert_eq!(again, Some(ack.packet_id), "line {line}: PUBREL");
         let mut out = self.own_session(line).out.iter_mut();
         let out = out.find(|out| out.packet_id == ack.packet_id && out.released);
-        let out = out.unwrap_or_else(|| panic!("line {line}: PUBREL {} for nothing", ack.packet_id));
+        let out =
+            out.unwrap_or_else(|| panic!("line {line}: PUBREL {} for nothing", ack.packet_id));
         out.release_told = true;
         self.tally.released_again += 1;
     }

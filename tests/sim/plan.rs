@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mqttd::broker::{Durability, Limits, SharedChoice};
+use mqttd::broker::{Durability, Limits, QueueFull, SharedChoice};
 use mqttd::codec::Version;
 
 use crate::chance::Chance;
@@ -37,7 +37,17 @@ impl Plan {
         let mut chance = Chance::new(seed ^ 0x7065_6f70_6c65);
         let clients = (0..5).map(|_| habits(&mut chance, false, false)).collect();
         let (limits, steps) = (wide_limits(&mut chance), 1000);
-        Self { seed, shards, limits, tight: false, clients, crooks: 0, steps, keeps: true, calm: true }
+        Self {
+            seed,
+            shards,
+            limits,
+            tight: false,
+            clients,
+            crooks: 0,
+            steps,
+            keeps: true,
+            calm: true,
+        }
     }
 }
 
@@ -69,6 +79,8 @@ pub(crate) fn wide_limits(chance: &mut Chance) -> Limits {
         inflight_max: chance.pick(&[1, 4, 100]),
         queue_messages_max: 1_000_000,
         queue_bytes_max: 1 << 30,
+        queue_full: QueueFull::DropNewest,
+        store_queue_bytes_max: u64::MAX,
         session_expiry_secs_max: 600,
         outbox_bytes_max: chance.pick(&[100, 2000, 256 * 1024]),
         retained_messages_max: 1000,
@@ -89,6 +101,7 @@ fn tight_limits(chance: &mut Chance) -> Limits {
     Limits {
         subscriptions_max: 5,
         queue_messages_max: chance.pick(&[1, 5, 20]),
+        queue_full: chance.pick(&[QueueFull::DropNewest, QueueFull::DropOldest]),
         queue_bytes_max: chance.pick(&[1000, 10_000]),
         retained_messages_max: chance.pick(&[2, 1000]),
         memory_bytes_max: chance.pick(&[4000, 50_000, 1 << 32]),

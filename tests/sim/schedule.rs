@@ -5,8 +5,8 @@ use mqttd::codec::{Frame, PACKET_BYTES_MAX, Packet, Version, decode};
 use mqttd::store::Fault;
 
 use crate::chance::Chance;
-use crate::disk::Crash;
 use crate::dishonest::Crook;
+use crate::disk::Crash;
 use crate::honest::{Client, Habits, Heard};
 use crate::host::{Host, Seen};
 use crate::model::Model;

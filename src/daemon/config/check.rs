@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::unistd::User;
 
-use super::{ConfigError, Loaded, LogTarget};
+use super::{ConfigError, Durability, Loaded, LogTarget};
 use crate::control::Place;
 
 /// What cannot work.
@@ -67,7 +67,8 @@ pub fn warnings(loaded: &Loaded, place: &Place) -> Vec<String> {
             "raise limits.memory_bytes_max to four times this",
         ));
     }
-    if limits.queue_bytes_max > limits.memory_bytes_max {
+    let in_memory = config.store.durability == Durability::Memory;
+    if in_memory && limits.queue_bytes_max > limits.memory_bytes_max {
         warnings.extend(at(
             loaded,
             "session.queue_bytes_max",

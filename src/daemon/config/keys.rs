@@ -6,8 +6,8 @@
 use super::schema::{Applies, Key, Section};
 use super::value::{Kind, Value};
 use super::{
-    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, RedirectReason,
-    RedirectWhen, SharedChoice,
+    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, QueueFull,
+    RedirectReason, RedirectWhen, SharedChoice,
 };
 use crate::codec::PACKET_BYTES_MAX;
 
@@ -200,7 +200,7 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::Number(1, OPEN),
         default: "10000",
         applies: Applies::OnReload,
-        doc: "Messages that wait for one client that is slow or away. When the queue is full, new messages for this client are dropped, and counted.",
+        doc: "Messages that wait for one client that is slow or away. What becomes of one more is said by queue_full.",
         put: |config, value| config.limits.queue_messages_max = value.number(),
     },
     Key {
@@ -208,8 +208,16 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::Bytes(1 << 10, 1 << 50),
         default: "\"16MiB\"",
         applies: Applies::OnReload,
-        doc: "Bytes that wait for one client that is slow or away.",
+        doc: "Bytes that wait for one client that is slow or away, in memory or in the store.",
         put: |config, value| config.limits.queue_bytes_max = value.number(),
+    },
+    Key {
+        path: "session.queue_full",
+        kind: Kind::Word(QueueFull::WORDS),
+        default: "\"drop_newest\"",
+        applies: Applies::OnReload,
+        doc: "What becomes of a message for a client whose queue is full. \"drop_newest\": it is dropped for this client; what came first stays. \"drop_oldest\": what has waited longest and is not on its way makes room for it; for the state of things, of which the latest counts. \"refuse\": an MQTT 5.0 publisher is told with 0x97 (Quota exceeded) instead of the acknowledgement of a message with QoS 1 or 2, and nobody gets the message; one such client stops all who publish to it, but no message is lost unnoticed. Publishers before MQTT 5.0 and messages with QoS 0 have no answer that refuses: theirs are dropped for this client. Everything that is dropped is counted, and named in the log once.",
+        put: |config, value| config.limits.queue_full = QueueFull::of(value).into(),
     },
     Key {
         path: "session.expiry_secs_max",
@@ -316,6 +324,16 @@ pub(super) static KEYS: &[Key] = &[
         applies: Applies::OnRestart,
         doc: "What the data directory lies on. \"disk\": a solid state drive or a hard disk; changes are gathered to 16 MiB before they are moved to their place, which writes the fewest bytes. \"card\": an SD card, eMMC or a USB stick; they are moved every 4 MiB, so that a slow medium makes nobody wait for long.",
         put: |config, value| config.store.medium = Medium::of(value),
+    },
+    Key {
+        path: "store.queue_bytes_max",
+        kind: Kind::BytesOrAuto(1 << 20, 1 << 50),
+        default: "\"auto\"",
+        applies: Applies::OnReload,
+        doc: "Bytes in the store of all messages that wait for clients, together; one that waits for many counts once, and retained messages do not count. Above it, a message that would have to wait there finds the queue of its client full, and session.queue_full says what becomes of it; clients that keep up are served. \"auto\" is half of what the file system of the data directory has left, the store's own files included, and at least 64 MiB: so one client that never comes back does not fill the disk.",
+        put: |config, value| {
+            config.store.queue_bytes_max = (*value != Value::Auto).then(|| value.number());
+        },
     },
     Key {
         path: "store.cache_bytes",

@@ -29,8 +29,8 @@ pub use readable::unreadable_by_service;
 pub use schema::{Applies, Key, Section, keys, keys_of, sections};
 pub use value::{Kind, Value};
 pub use words::{
-    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, RedirectReason,
-    RedirectWhen, SharedChoice,
+    Anonymous, Durability, LogFormat, LogLevel, LogTarget, Medium, PayloadFormat, QueueFull,
+    RedirectReason, RedirectWhen, SharedChoice,
 };
 
 use crate::broker::{self, Class, Directions, Limits};
@@ -83,6 +83,8 @@ pub struct StoreConfig {
     pub sync_delay_ms_max: u64,
     /// What it lies on.
     pub medium: Medium,
+    /// Bytes of messages that wait, all together; `None`: as the disk allows.
+    pub queue_bytes_max: Option<u64>,
     /// Memory for pages of the store.
     pub cache_bytes: u64,
 }
@@ -242,6 +244,8 @@ impl Config {
                 inflight_max: 0,
                 queue_messages_max: 0,
                 queue_bytes_max: 0,
+                queue_full: broker::QueueFull::DropNewest,
+                store_queue_bytes_max: u64::MAX,
                 session_expiry_secs_max: 0,
                 outbox_bytes_max: 0,
                 retained_messages_max: 0,
@@ -263,6 +267,7 @@ impl Config {
                 memory_topics: Vec::new(),
                 sync_delay_ms_max: 0,
                 medium: Medium::Disk,
+                queue_bytes_max: None,
                 cache_bytes: 0,
             },
             log: LogConfig {

@@ -119,6 +119,28 @@ words! {
 }
 
 words! {
+    /// What a full queue does with one more message.
+    QueueFull {
+        /// It is dropped.
+        DropNewest = "drop_newest",
+        /// Those that wait longest are.
+        DropOldest = "drop_oldest",
+        /// Its publisher is told.
+        Refuse = "refuse",
+    }
+}
+
+impl From<QueueFull> for broker::QueueFull {
+    fn from(configured: QueueFull) -> Self {
+        match configured {
+            QueueFull::DropNewest => Self::DropNewest,
+            QueueFull::DropOldest => Self::DropOldest,
+            QueueFull::Refuse => Self::Refuse,
+        }
+    }
+}
+
+words! {
     /// When clients are sent to another server.
     RedirectWhen {
         /// When this one stops.

@@ -99,7 +99,9 @@ impl<'s> Thread<'s> {
         self.looked_ms = now.ticks_ms;
         let latency = &self.keeper.latency;
         let percentiles_us = (latency.percentile_us(50), latency.percentile_us(99));
-        self.journal.board.note_usage(&self.keeper.usage(), percentiles_us, now);
+        let usage = self.keeper.usage();
+        self.shared.commons.set_stored_queue_bytes(usage.queue_bytes);
+        self.journal.board.note_usage(&usage, percentiles_us, now);
     }
 
     /// State and errors: to the shards, to operators, into the log.

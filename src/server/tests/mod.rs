@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Anonymous, Inherited, Options, Server};
-use crate::broker::{Directions, Durability, Limits, Methods, SharedChoice};
+use crate::broker::{Directions, Durability, Limits, Methods, QueueFull, SharedChoice};
 
 pub(super) fn limits() -> Limits {
     Limits {
@@ -32,6 +32,8 @@ pub(super) fn limits() -> Limits {
         inflight_max: 1000,
         queue_messages_max: 1000,
         queue_bytes_max: 8 << 20,
+        queue_full: QueueFull::DropNewest,
+        store_queue_bytes_max: u64::MAX,
         session_expiry_secs_max: u32::MAX,
         outbox_bytes_max: 64 * 1024,
         retained_messages_max: 1000,

@@ -193,6 +193,9 @@ impl Memory {
 
     /// Takes records to the disk, says that they are there, and brings what is asked for.
     fn keep(&mut self, shard: usize) -> bool {
+        if matches!(self.commons.storing(), Storing::Full | Storing::Failed) {
+            return false; // Later.
+        }
         let trays = self.shards[shard].trays();
         let records = trays.records.take(Records::default());
         let loads = std::mem::take(&mut trays.loads);
@@ -300,6 +303,13 @@ impl Wire for Memory {
                 shard.lost(id, Lost::ServerShuttingDown, self.now);
             }
         }
+        self.carry();
+    }
+
+    fn store(&mut self, storing: Storing, queue_bytes: u64) {
+        assert!(self.disk.is_some(), "a dialogue about the disk has one");
+        self.commons.set_storing(storing);
+        self.commons.set_stored_queue_bytes(queue_bytes);
         self.carry();
     }
 

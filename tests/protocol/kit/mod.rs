@@ -5,7 +5,7 @@ pub(crate) mod packets;
 mod memory;
 mod socket;
 
-use mqttd::broker::{Directions, Durability, Limits, Methods, SharedChoice};
+use mqttd::broker::{Directions, Durability, Limits, Methods, QueueFull, SharedChoice, Storing};
 use mqttd::codec::{
     Connack, Frame, PACKET_BYTES_MAX, Packet, Properties, PropertiesBuf, Property, Publish, QoS,
     ReasonCode, Suback, Version, decode, encode,
@@ -31,6 +31,8 @@ trait Wire {
     fn direct(&mut self, directions: &Directions, draining: bool);
     /// Lets time pass.
     fn pass(&mut self, ms: u64);
+    /// From now on it stands so with the disk, and so many bytes wait on it.
+    fn store(&mut self, storing: Storing, queue_bytes: u64);
 }
 
 /// A client's connection.
@@ -82,8 +84,23 @@ pub(crate) fn memory_with(limits: &Limits, script: impl Fn(&mut Broker)) {
     memory_everywhere(limits, &Methods::default(), script);
 }
 
+/// Runs a dialogue about what the disk does, in memory.
+pub(crate) fn keeping_with(limits: &Limits, script: impl Fn(&mut Broker)) {
+    in_memories(&[(1, true), (2, true)], limits, &Methods::default(), script);
+}
+
 fn memory_everywhere(limits: &Limits, methods: &Methods, script: impl Fn(&mut Broker)) {
-    for (shards, keeps) in [(1, false), (2, false), (1, true), (2, true)] {
+    in_memories(&[(1, false), (2, false), (1, true), (2, true)], limits, methods, script);
+}
+
+/// With so many shards, and with a disk or without.
+fn in_memories(
+    kinds: &[(u16, bool)],
+    limits: &Limits,
+    methods: &Methods,
+    script: impl Fn(&mut Broker),
+) {
+    for &(shards, keeps) in kinds {
         eprintln!(
             "in memory, {shards} shards, {} a store:",
             if keeps { "with" } else { "without" }
@@ -109,6 +126,8 @@ pub(crate) fn limits() -> Limits {
         inflight_max: 100,
         queue_messages_max: 1000,
         queue_bytes_max: 8 << 20,
+        queue_full: QueueFull::DropNewest,
+        store_queue_bytes_max: u64::MAX,
         session_expiry_secs_max: u32::MAX,
         outbox_bytes_max: 256 * 1024,
         retained_messages_max: 1000,
@@ -315,6 +334,16 @@ impl Broker {
     /// Ends the connection as a broken network does.
     pub(crate) fn cut(&mut self, client: Client) {
         self.wire.cut(client.connection);
+    }
+
+    /// From now on it stands so with the disk; where there is one alone.
+    pub(crate) fn storing(&mut self, storing: Storing) {
+        self.wire.store(storing, 0);
+    }
+
+    /// So many bytes of messages wait on the disk; where there is one alone.
+    pub(crate) fn stored_queue_bytes(&mut self, bytes: u64) {
+        self.wire.store(Storing::Well, bytes);
     }
 
     /// Lets time pass; in memory alone.

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use mqttd::broker::{Directions, Limits, Methods};
+use mqttd::broker::{Directions, Limits, Methods, Storing};
 use mqttd::codec::{Frame, PACKET_BYTES_MAX};
 use mqttd::server::{Anonymous, Inherited, Options, Server};
 
@@ -120,6 +120,10 @@ impl Wire for Socket {
         self.options.directions = directions.clone();
         self.options.draining = draining;
         self.server.reconfigure(&self.options);
+    }
+
+    fn store(&mut self, _storing: Storing, _queue_bytes: u64) {
+        panic!("a dialogue about the disk runs in memory alone");
     }
 
     fn pass(&mut self, _ms: u64) {
