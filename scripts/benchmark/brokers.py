@@ -179,6 +179,11 @@ def mqttd_keeping(program, shards, durability="disk", name=None):
     return mqttd(program, shards, name or f"mqttd, `{durability}`", keeps)
 
 
+def mqttd_version(program, shards):
+    said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    return f"{said.splitlines()[0] if said else 'mqttd'} with {shards} shards"
+
+
 def find_mosquitto():
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 

@@ -174,7 +174,7 @@ def main(asked, program, load, shards):
     """Plays all, prints and perhaps writes the tables; whether every run of mqttd was correct."""
     folder = Path(asked.dir)
     versions, peers = [], [brokers.mqttd_keeping(program, shards, name="mqttd")]
-    versions.append(f"mqttd with {shards} shards")
+    versions.append(brokers.mqttd_version(program, shards))
     missing = []
     if asked.without_mosquitto:
         missing.append("mosquitto was left out.")
@@ -194,7 +194,7 @@ def main(asked, program, load, shards):
     count, secs = max(asked.rounds, 1), asked.secs or 2
     text = [report.machine(folder, versions), *(f"* {line}" for line in missing)]
     text.append(
-        f"Medians of {count} rounds of {secs} s, all brokers in each round, each started afresh;"
+        f"Medians of {count} round{'s' if count > 1 else ''} of {secs} s, all brokers in each round, each started afresh;"
         f" payload {PAYLOAD} bytes.\n"
     )
     print("\n".join(text), flush=True)

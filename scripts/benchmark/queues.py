@@ -261,7 +261,7 @@ PARTS = {
 def main(asked, program, load, shards):
     """Plays all, prints and perhaps writes the tables; whether every run was correct."""
     broker = brokers.mqttd_keeping(program, shards, asked.durability, name="mqttd")
-    text = [report.machine(Path(asked.dir), [f"mqttd with {shards} shards"])]
+    text = [report.machine(Path(asked.dir), [brokers.mqttd_version(program, shards)])]
     print(text[0], flush=True)
     correct = True
     for key in asked.parts.split(","):

@@ -48,11 +48,12 @@ def table(head, rows):
 
 def file_system(folder):
     """Type of the file system, and what the disk says of itself."""
-    stat = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True)
+    find = ["findmnt", "-n", "-o", "FSTYPE", "-T", folder]
+    kind = subprocess.run(find, capture_output=True, text=True)
     device = os.stat(folder).st_dev
     disk = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
     queue = next((q for q in (disk / "queue", disk / "../queue") if q.is_dir()), None)
-    said = stat.stdout.strip()
+    said = kind.stdout.strip()
     if queue:
         cache = (queue / "write_cache").read_text().strip()
         said += f" on `{disk.resolve().name}` (write cache: {cache})"
