@@ -63,12 +63,12 @@ def fail(message):
     sys.exit(f"bench: {message}")
 
 
-def build():
-    """Builds mqttd and the generator, and returns their paths."""
+def build(*benches):
+    """Builds mqttd, the generator and other benchmarks, and returns their paths."""
     cargo = ["cargo", "--locked"] if (ROOT / "Cargo.lock").exists() else ["cargo"]
     commands = [
         ["build", "--release", "--bin", "mqttd"],
-        ["bench", "--no-run", "--bench", "load"],
+        ["bench", "--no-run", *(word for name in ("load", *benches) for word in ("--bench", name))],
     ]
     found = {}
     for command in commands:
@@ -80,7 +80,7 @@ def build():
             message = json.loads(line) if line.startswith("{") else {}
             if message.get("executable"):
                 found[message["target"]["name"]] = message["executable"]
-    return found["mqttd"], found["load"]
+    return [found[name] for name in ("mqttd", "load", *benches)]
 
 
 def free_port():

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -170,9 +171,17 @@ def classes(load, program, shards, count, secs):
     return text
 
 
-def main(asked, program, load, shards):
+def store_alone(store, folder):
+    """The table of the store without a broker."""
+    told = subprocess.run([store, folder], capture_output=True, text=True)
+    text = told.stdout if told.returncode == 0 else f"* The store: {told.stderr.strip()}\n"
+    print(text, flush=True)
+    return [text]
+
+
+def main(asked, programs, shards):
     """Plays all, prints and perhaps writes the tables; whether every run of mqttd was correct."""
-    folder = Path(asked.dir)
+    (program, load, *rest), folder = programs, Path(asked.dir)
     versions, peers = [], [brokers.mqttd_keeping(program, shards, name="mqttd")]
     versions.append(brokers.mqttd_version(program, shards))
     missing = []
@@ -201,6 +210,9 @@ def main(asked, program, load, shards):
     text += compared(load, peers, Disk(folder), count, secs)
     text.append("\n### mqttd's classes\n")
     text += classes(load, program, shards, count, secs)
+    if rest:
+        text.append("\n### The store alone\n")
+        text += store_alone(rest[0], asked.dir)
     text.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.")
     whole = "\n".join(text)
     if asked.write:

@@ -64,17 +64,18 @@ def machine(folder, versions):
     """One paragraph: when, on what, with which versions, by which command."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
     memory = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)
-    words, skip = [], 0
+    said, is_path = [], False
     for word in sys.argv[1:]:
-        skip = 3 if word == "--no-build" else 2 if word == "--dir" else max(skip - 1, 0)
-        if not skip:
-            words.append(shlex.quote(word))
+        # Where files lie on this machine is nobody's business.
+        is_path = word in ("--no-build", "--dir") or is_path and not word.startswith("--")
+        if not is_path:
+            said.append(shlex.quote(word))
     return (
         f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC; {os.cpu_count()} processors"
         f" ({cpu[1].strip() if cpu else platform.machine()}),"
         f" {int(memory[1]) / 2**20:.0f} GiB; Linux {platform.release()}; {file_system(folder)};"
         f" load of the machine at the start {os.getloadavg()[0]:.1f}. {'; '.join(versions)}."
-        f" Command: `scripts/bench {' '.join(words)}`.\n"
+        f" Command: `scripts/bench {' '.join(said)}`.\n"
     )
 
 
