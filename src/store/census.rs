@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// Messages of one chunk at most.
 const CHUNK_MAX: usize = 128;
+/// Dead messages next to each other that are worth removing at once.
+const RIPE_MIN: usize = 64;
 const CLAIMED: u32 = 1 << 31;
 
 /// What is known of the messages of a table.
@@ -17,6 +19,8 @@ pub(super) struct Census {
     /// By the name from which a chunk's names are counted.
     chunks: BTreeMap<u64, Chunk>,
     totals: Totals,
+    /// Chunks of which the last living message died lately.
+    ripe: Vec<u64>,
 }
 
 /// Sums over a table.
@@ -219,7 +223,39 @@ impl Census {
         chunk.count(after, u32::wrapping_add);
         self.totals.subtract(before);
         self.totals.add(after);
+        if chunk.is_ripe() {
+            self.ripe.push(*base);
+        }
         true
+    }
+
+    /// Stretches of messages that died together lately, `rows_max` at most and one chunk at least.
+    pub(super) fn ripe(&self, rows_max: usize) -> Found {
+        let mut bases = self.ripe.clone();
+        bases.sort_unstable();
+        bases.dedup();
+        let mut found = Found::default();
+        let (mut rows, mut end) = (0, None);
+        for base in bases {
+            let Some(chunk) = self.chunks.get(&base).filter(|chunk| chunk.is_ripe()) else {
+                continue;
+            };
+            if rows >= rows_max {
+                break;
+            }
+            rows += chunk.entries.len();
+            let run = chunk.run(base);
+            let before = self.chunks.range(..base).next_back().map(|(base, _)| *base);
+            match found.dead.last_mut().filter(|_| before.is_some() && before == end) {
+                Some(stretch) => {
+                    stretch.last = run.last;
+                    stretch.rows += run.rows;
+                }
+                None => found.dead.push(run),
+            }
+            end = Some(base);
+        }
+        found
     }
 
     /// Dead messages from a name on, and with `unclaimed` those without a claim that somebody waits
@@ -289,6 +325,8 @@ impl Census {
         for base in empty {
             self.chunks.remove(&base);
         }
+        let chunks = &self.chunks;
+        self.ripe.retain(|base| chunks.get(base).is_some_and(Chunk::is_ripe));
     }
 
     /// All names, in order.
@@ -306,6 +344,21 @@ impl Chunk {
             return Err(self.entries.len());
         }
         self.entries.binary_search_by_key(&offset, |entry| entry.offset)
+    }
+
+    /// Whether all messages are dead, and there are enough of them.
+    fn is_ripe(&self) -> bool {
+        self.entries.len() >= RIPE_MIN && self.dead as usize == self.entries.len()
+    }
+
+    /// All messages, when they are dead.
+    fn run(&self, base: u64) -> Run {
+        let offset = |entry: Option<&Entry>| entry.map_or(0, |entry| u64::from(entry.offset));
+        Run {
+            first: base + offset(self.entries.first()),
+            last: base + offset(self.entries.last()),
+            rows: self.entries.len(),
+        }
     }
 
     fn count(&mut self, entry: Entry, by: fn(u32, u32) -> u32) {

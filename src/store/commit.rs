@@ -39,7 +39,7 @@ impl SqliteStore {
         self.wait_for(class)?;
         self.books.take_in(batch);
         let slice = self.slice_for_commit();
-        let written = Writer::new(&self.connection, &self.books).write(batch, class, &slice);
+        let written = Writer::new(&self.connection, &self.books, &slice).write(batch, class);
         match written {
             Ok(written) => {
                 self.books.settle(written.marks, written.tombs);
@@ -123,6 +123,7 @@ impl SqliteStore {
 pub(super) struct Writer<'a> {
     connection: &'a Connection,
     books: &'a Books,
+    slice: &'a Slice,
     log: Option<CachedStatement<'a>>,
     retained: Option<CachedStatement<'a>>,
     envelope: Vec<u8>,
@@ -150,11 +151,12 @@ const END_SESSION: [&str; 5] = [
 ];
 
 impl<'a> Writer<'a> {
-    fn new(connection: &'a Connection, books: &'a Books) -> Self {
+    fn new(connection: &'a Connection, books: &'a Books, slice: &'a Slice) -> Self {
         let written = Written { marks: books.raised_marks(), ..Written::default() };
         Self {
             connection,
             books,
+            slice,
             log: None,
             retained: None,
             envelope: Vec::new(),
@@ -163,19 +165,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write(
-        mut self,
-        batch: &[Records],
-        class: Class,
-        slice: &Slice,
-    ) -> rusqlite::Result<Written> {
+    fn write(mut self, batch: &[Records], class: Class) -> rusqlite::Result<Written> {
         for record in batch.iter().flat_map(Records::iter) {
             self.written.records += 1;
             self.record(record)?;
         }
         self.marks()?;
         if self.written.transaction {
-            slice.remove(self.connection)?;
             commit(self.connection, class)?;
         }
         Ok(self.written)
@@ -185,6 +181,8 @@ impl<'a> Writer<'a> {
         if !self.written.transaction {
             self.written.transaction = true;
             begin(self.connection)?;
+            // First, so that what is written takes the pages that become free.
+            self.slice.remove(self.connection)?;
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 //! back to the system.
 //!
 //! Dead messages are harmless, since a session knows what it is done with; they only take space. One
-//! that is removed by itself costs a page or two; a stretch of them costs next to nothing. So they
-//! are left until there is more of them than of living ones, and removed then from the lowest name
-//! up, a slice with each commit.
+//! that is removed by itself costs a page or two; a stretch of them costs next to nothing. So a
+//! stretch that died goes with the next commit, and before what that one writes, which then takes
+//! the pages that became free; others are left until there is more of them than of living ones,
+//! and removed then from the lowest name up, a slice with each commit.
 
 use rusqlite::Connection;
 
@@ -112,6 +113,9 @@ impl SqliteStore {
         }
         if let Some(pass) = &self.sweep.log {
             slice.log = Some(books.census(Shelf::Log).runs(pass.next, SLICE_ROWS, false));
+        } else {
+            let ripe = books.census(Shelf::Log).ripe(SLICE_ROWS);
+            slice.log = Some(ripe).filter(|ripe| !ripe.dead.is_empty());
         }
         if let Some(pass) = &self.sweep.retained {
             let found = books.census(Shelf::Retained).runs(pass.next, SLICE_ROWS, true);

@@ -1,5 +1,6 @@
 //! The store against a model of what must be there.
 
+mod churn;
 mod kit;
 mod model;
 
