@@ -199,6 +199,7 @@ Exit status:
   4  not permitted; from status and ping: unknown (no permission, no answer in time)
   6  the configuration is invalid or missing
   7  not running, and the verb needs a running broker
+  65 the store is damaged, of a newer version or not ours: trying again does not mend it
 
 Environment:
   MQTTD_NO_SYSTEMD  1: never go through systemd

@@ -140,6 +140,9 @@ pub enum Exit {
     Config = 6,
     /// Not running, and the verb needs a running daemon.
     NotRunning = 7,
+    /// The store cannot be used, and trying again does not mend that (sysexits.h, `EX_DATAERR`, as
+    /// 8 to 149 are not a program's own with LSB).
+    Data = 65,
 }
 
 impl Exit {
@@ -154,6 +157,7 @@ impl Exit {
             Self::Permission,
             Self::Config,
             Self::NotRunning,
+            Self::Data,
         ];
         let known = all.into_iter().find(|&exit| Some(exit as i32) == code);
         known.unwrap_or(Self::Failed)

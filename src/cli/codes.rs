@@ -54,6 +54,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("store_full", "no space is left on the disk of the data directory"),
     ("store_in_use", "another process has the store open"),
     ("store_newer", "a newer version of mqttd wrote the store"),
+    (
+        "store_unusable",
+        "the store is damaged, of a newer version or not ours; the message says which",
+    ),
     ("subscribe_refused", "the broker refused the subscription"),
     ("system", "the system refused; the message has its words"),
     ("systemd", "systemd refused or failed; the message has its words"),

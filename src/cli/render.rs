@@ -34,7 +34,7 @@ pub(super) fn reply(call: &str, value: &Value) -> String {
         "log.level" => value["level"].as_str().map(str::to_owned),
         "publish" => value["matched"]
             .as_u64()
-            .map(|matched| format!("published, {} matched", sessions(matched))),
+            .map(|matched| format!("published, {} matched", counted(matched, "session"))),
         "stats" => value
             .as_object()
             .map(|rows| lines(rows.iter().map(|(name, value)| (name.as_str(), value.to_string())))),
@@ -330,11 +330,9 @@ fn listeners(rows: Vec<Listener>) -> String {
     table.render(terminal_width())
 }
 
-pub(super) fn sessions(count: u64) -> String {
-    match count {
-        1 => "1 session".to_owned(),
-        _ => format!("{count} sessions"),
-    }
+/// `1 session`, `2 sessions`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn yes_or_no(flag: bool) -> String {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::boot::{Exit, Failure};
+use crate::admin::Problem;
 
 /// What is known of the instance after the verb.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,8 +183,16 @@ impl Voice {
     }
 }
 
-/// A failure as lines for people.
+/// A failure as lines for people. In the journal, where lines of others come between, the hint stands
+/// in the first one.
 pub(super) fn told(failure: &Failure) -> String {
+    if let Some(hint) = &failure.problem.hint
+        && stderr_is_journal()
+    {
+        let message = format!("{}; {hint}", failure.problem.message);
+        let problem = Problem { message, hint: None, ..failure.problem.clone() };
+        return told(&Failure { problem, ..failure.clone() });
+    }
     let mut lines = format!("mqttd: {}\n", failure.problem.message);
     for detail in &failure.details {
         lines.push_str(&format!("  {detail}\n"));

@@ -1,7 +1,7 @@
 //! `mqttd status` as text: how the broker is doing, on aligned lines.
 
 use super::instance::run_by;
-use super::render::{bytes, lines, moment, sessions, span};
+use super::render::{bytes, counted, lines, moment, span};
 use super::table::printable;
 use crate::admin::{Status, StoreStatus};
 
@@ -36,15 +36,30 @@ pub(super) fn shown(status: Status) -> String {
         let title = if number == 0 { "listeners" } else { "" };
         rows.push((title, format!("{} {}", listener.name, listener.address)));
     }
-    rows.extend([
+    rows.extend(figures(&status));
+    rows.extend(status.store.as_ref().map(|store| ("store", kept(store))));
+    rows.extend(status.store.as_ref().and_then(way_out).map(|way_out| ("", way_out)));
+    rows.extend([("open files", format!("{} at most", about.open_files_max))]);
+    let mut title = format!("mqttd {} is running", about.version);
+    if let Some(store) = status.store.as_ref().filter(|store| store.state != "well") {
+        title.push_str(&format!(", and its store is {}", printable(&store.state)));
+    }
+    let rows = lines(rows.iter().map(|(name, value)| (*name, value.clone())));
+    let rows: Vec<_> = rows.lines().map(|line| format!("  {line}")).collect();
+    format!("{title}\n{}", rows.join("\n"))
+}
+
+/// Clients, messages, memory.
+fn figures(status: &Status) -> [(&'static str, String); 3] {
+    [
         (
             "clients",
             format!(
-                "{} connected of {} possible; {}; {} subscriptions",
+                "{} connected of {} possible; {}; {}",
                 status.clients_connected,
-                about.connections_max,
-                sessions(status.sessions),
-                status.subscriptions
+                status.about.connections_max,
+                counted(status.sessions, "session"),
+                counted(status.subscriptions, "subscription")
             ),
         ),
         (
@@ -61,18 +76,12 @@ pub(super) fn shown(status: Status) -> String {
             "memory",
             format!(
                 "{} resident; {} of {} for messages",
-                bytes(about.resident_bytes),
+                bytes(status.about.resident_bytes),
                 bytes(status.memory_used_bytes),
                 bytes(status.memory_limit_bytes)
             ),
         ),
-    ]);
-    rows.extend(status.store.as_ref().map(|store| ("store", kept(store))));
-    rows.extend([("open files", format!("{} at most", about.open_files_max))]);
-    let title = format!("mqttd {} is running", about.version);
-    let rows = lines(rows.iter().map(|(name, value)| (*name, value.clone())));
-    let rows: Vec<_> = rows.lines().map(|line| format!("  {line}")).collect();
-    format!("{title}\n{}", rows.join("\n"))
+    ]
 }
 
 /// What outlives the process: what is wrong with it, or how large it is and how it wears the disk.
@@ -80,13 +89,15 @@ fn kept(store: &StoreStatus) -> String {
     if store.state != "well" {
         let reason = store.reason.as_deref().unwrap_or("the disk does not do what it should");
         return format!(
-            "{} since {}: {}; what is to be kept is not acknowledged",
-            store.state.to_uppercase(),
+            "{} since {}: {}; what is to be kept is not acknowledged ({} wait)",
+            printable(&store.state).to_uppercase(),
             moment(store.since_unix_ms),
-            printable(reason)
+            printable(reason),
+            bytes(store.waiting_bytes)
         );
     }
-    let mut text = bytes(store.file_bytes);
+    let (size, messages) = (bytes(store.file_bytes), counted(store.messages, "message"));
+    let mut text = format!("{size}, {messages}");
     match store.written_per_day_bytes {
         Some(per_day) => text += &format!(", {} written per day", bytes(per_day)),
         None if store.written_bytes > 0 => {
@@ -103,6 +114,16 @@ fn kept(store: &StoreStatus) -> String {
         );
     }
     text
+}
+
+/// What ends the trouble.
+fn way_out(store: &StoreStatus) -> Option<String> {
+    let way_out = match store.state.as_str() {
+        "full" => "make space on that disk: what waits is then kept and acknowledged by itself",
+        "failed" => "look at the disk (journalctl -k); it is tried again and again by itself",
+        _ => return None,
+    };
+    Some(way_out.to_owned())
 }
 
 /// Microseconds as `0.4 ms` or `12 ms`.
@@ -141,11 +162,11 @@ mod tests {
     fn a_store_is_a_size_and_a_rate_and_its_trouble_comes_first() {
         assert_eq!(
             kept(&well()),
-            "12.0 MiB, 34.0 MiB written per day; last commit 2026-09-21 14:13:20Z, half of them \
-             within 0.4 ms and 99 of 100 within 30 ms"
+            "12.0 MiB, 1 message, 34.0 MiB written per day; last commit 2026-09-21 14:13:20Z, half of \
+             them within 0.4 ms and 99 of 100 within 30 ms"
         );
         let fresh = StoreStatus { written_per_day_bytes: None, committed_unix_ms: None, ..well() };
-        assert_eq!(kept(&fresh), "12.0 MiB, 1.0 MiB written");
+        assert_eq!(kept(&fresh), "12.0 MiB, 1 message, 1.0 MiB written");
         let full = StoreStatus {
             state: "full".to_owned(),
             reason: Some("no space is left for mqttd.db".to_owned()),
@@ -154,7 +175,7 @@ mod tests {
         assert_eq!(
             kept(&full),
             "FULL since 1970-01-01 00:00:00Z: no space is left for mqttd.db; what is to be kept is \
-             not acknowledged"
+             not acknowledged (0 B wait)"
         );
     }
 }

@@ -79,23 +79,25 @@ pub(super) fn listen(address: SocketAddr, error: &io::Error, place: &Place) -> F
 /// The store could not be opened or read.
 pub(super) fn store(error: &StoreError) -> Failure {
     let failed = |code| Failure::new(Exit::Failed, code, error.to_string());
+    // Trying again would not mend it.
+    let for_good = |code| Failure::new(Exit::Data, code, error.to_string());
     match error {
         StoreError::Full { .. } => {
             failed("store_full").hint("make space on that disk, then start again")
         }
         StoreError::Failed { .. } => failed("store_failed")
             .hint("look at the disk (dmesg); `mqttd store repair` saves what can be read"),
-        StoreError::Damaged { .. } => failed("store_damaged").hint(
-            "`mqttd store repair` saves what can be read and says what is lost; \
-             `mqttd restore FILE` takes a backup",
-        ),
+        // What is sound can be kept: the error says how.
+        StoreError::Damaged { .. } => {
+            for_good("store_damaged").hint("`mqttd restore FILE` takes a backup instead")
+        }
         StoreError::InUse { .. } => failed("store_in_use").hint("stop the process that uses it"),
-        StoreError::Newer { .. } => {
-            failed("store_newer").hint("install the version of mqttd that wrote it, or a later one")
-        }
-        StoreError::Foreign { .. } => {
-            failed("store_foreign").hint("move that file away; mqttd makes a new one")
-        }
+        StoreError::Newer { .. } => for_good("store_newer")
+            .hint("install the version of mqttd that wrote it, or a later one"),
+        StoreError::Foreign { .. } => for_good("store_foreign").hint(
+            "if it was one, its beginning is destroyed, and `mqttd restore FILE` takes a \
+                 backup; once it is moved away, mqttd begins with nothing kept",
+        ),
         StoreError::Exists { .. } => failed("store_failed"),
     }
 }

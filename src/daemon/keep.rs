@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use super::config::{Medium, StoreConfig};
 use super::readiness::{Readiness, Report};
 use super::systemd::Systemd;
-use super::{failure, status};
+use super::{failure, owner, status};
 use crate::cli::Failure;
 use crate::control::Place;
 use crate::server::clock::Clock;
@@ -47,9 +47,17 @@ pub(super) fn open(place: &Place, config: &StoreConfig) -> Result<Box<dyn Store>
 fn is_allowed(file: &Path) -> Result<(), Failure> {
     let needed = AccessFlags::R_OK | AccessFlags::W_OK;
     match access(file, needed) {
-        Err(nix::Error::EACCES | nix::Error::EPERM | nix::Error::EROFS) => {
+        Err(nix::Error::EACCES | nix::Error::EPERM) => {
             let refused = io::Error::from(io::ErrorKind::PermissionDenied);
-            Err(failure::with_file("open", file, &refused))
+            let failure = failure::with_file("open", file, &refused);
+            Err(if file.exists() { failure.hint(owner::remedy_to_write(file)) } else { failure })
+        }
+        Err(nix::Error::EROFS) => {
+            let refused = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+            Err(failure::with_file("open", file, &refused).hint(
+                "the system makes a file system read-only when its disk or card fails: \
+                 `journalctl -k` says more",
+            ))
         }
         Ok(()) | Err(_) => Ok(()), // what else is wrong with it, the store says itself
     }

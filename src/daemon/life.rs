@@ -120,6 +120,7 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
     readiness.say(&Report::Progress);
     let reading = Reading::new(readiness, systemd);
     serve_all(prepared, mode, reading, listeners, Arc::clone(&logging)).inspect_err(|failure| {
+        systemd.failed(&failure::sentence(failure));
         // In the foreground the command says it on the same stderr.
         if mode != Mode::Foreground {
             tracing::error!("{}", failure::sentence(failure));

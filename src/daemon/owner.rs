@@ -32,6 +32,12 @@ pub(super) fn remedy_to_read(path: &Path) -> String {
     }
 }
 
+/// What gives this user a file, and the one beside it that goes with it.
+pub(super) fn remedy_to_write(path: &Path) -> String {
+    let me = user_name(geteuid());
+    format!("sudo chown {me}: {}*", path.display())
+}
+
 /// The name of a user, or its number.
 pub(super) fn user_name(uid: Uid) -> String {
     let user = User::from_uid(uid).ok().flatten();

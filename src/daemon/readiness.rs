@@ -50,7 +50,7 @@ impl Report {
 
 impl From<Told> for Failure {
     fn from(told: Told) -> Self {
-        let known = [Exit::Usage, Exit::Permission, Exit::Config];
+        let known = [Exit::Usage, Exit::Permission, Exit::Config, Exit::Data];
         let exit = known.into_iter().find(|exit| *exit as u8 == told.exit);
         Self { exit: exit.unwrap_or(Exit::Failed), problem: told.problem, details: told.details }
     }

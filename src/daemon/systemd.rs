@@ -33,6 +33,11 @@ impl Systemd {
         self.tell(&[NotifyState::Status(status)]);
     }
 
+    /// The start has failed; the line stays until the next one.
+    pub(super) fn failed(self, why: &str) {
+        self.status(why);
+    }
+
     /// The configuration is being read again; [`Self::ready`] follows. The time lets a unit with
     /// `Type=notify-reload` know which reload is meant.
     pub(super) fn reloading(self) {

@@ -34,8 +34,12 @@ pub(super) fn recover(
 fn tell(recovered: &Recovered, took_ms: u64) {
     let Recovered { sessions, subscriptions, retained, messages, torn_bytes, damaged, .. } =
         *recovered;
-    tracing::info!(target: "mqttd", sessions, subscriptions, retained, messages, torn_bytes,
-        took_ms, "the store is read");
+    tracing::info!(target: "mqttd", sessions, subscriptions, retained, messages, took_ms,
+        "recovered what was kept");
+    if torn_bytes > 0 {
+        tracing::info!(target: "mqttd", torn_bytes,
+            "cut off a write that was not completed: nobody was told that it is kept");
+    }
     if damaged > 0 {
         tracing::warn!(target: "mqttd", damaged, "records of the store are damaged and left out");
     }

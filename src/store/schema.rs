@@ -4,10 +4,10 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -22,6 +22,8 @@ pub(super) const PAGE_BYTES: u64 = PAGE_LEN as u64;
 const KIND: i64 = 0x6d71_7474;
 /// `user_version`: the latest format this program knows.
 pub(super) const FORMAT: i64 = 1;
+/// Of the file, and of the one beside it: its group may read it, whatever the umask of a service says.
+const MODE: u32 = 0o640;
 /// The page of table `soft`: the first behind that of the schema and the map of pages.
 pub(super) const SOFT_PAGE: u32 = 3;
 
@@ -69,7 +71,7 @@ impl Default for Options {
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let existed = path.exists();
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o640);
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
     let file =
         options.open(path).map_err(|error| StoreError::failed("cannot open", path, &error))?;
     match file.try_lock() {
@@ -80,6 +82,8 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         }
     }
     if !existed {
+        file.set_permissions(Permissions::from_mode(MODE))
+            .map_err(|error| StoreError::failed("cannot open", path, &error))?;
         sync_directory_of(path).map_err(|error| StoreError::failed("cannot sync", path, &error))?;
     }
     Ok(file)

@@ -10,6 +10,7 @@ use crate::cli::deadline::Deadline;
 use crate::cli::instance::Instance;
 use crate::cli::render;
 use crate::cli::report::{Report, Seen};
+use crate::cli::systemd::{self, InCharge};
 use crate::control::{CallError, Client, ConnectError};
 
 /// Pause between two tries of `ping --wait`.
@@ -75,12 +76,23 @@ pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
             text: if failure.exit == Exit::Permission {
                 String::new()
             } else {
-                failure.problem.message.replacen("the broker", "mqttd", 1)
+                let text = failure.problem.message.replacen("the broker", "mqttd", 1);
+                text + &why_not(errand)
             },
             seen,
             failure: Some(failure),
             ..Report::default()
         }),
+    }
+}
+
+/// Why the service is down for good, where its last start said so.
+fn why_not(errand: &Errand<'_>) -> String {
+    let is_unit = errand.in_charge() != InCharge::Nobody;
+    if is_unit && systemd::property("ExecMainStatus") == (Exit::Data as u8).to_string() {
+        format!(": {}", systemd::property("StatusText"))
+    } else {
+        String::new()
     }
 }
 
