@@ -315,6 +315,15 @@ class Machine(_Inside):
         self.leader = None
         self.log.close()
 
+    def cut_power(self):
+        """Ends all that runs inside at once, as seen from inside: nobody is told, nothing is closed, and no
+        process of it runs on. What was written to files stays, whether it was synced or not, as the memory of
+        this machine holds them: that a sync is waited for is not shown by this."""
+        leader, self.leader = self.leader, None
+        os.kill(leader, signal.SIGKILL)
+        self.process.wait(20)
+        self.log.close()
+
     def reboot(self):
         """Powers off and boots the same root again."""
         self.power_off()

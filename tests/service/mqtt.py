@@ -19,11 +19,13 @@ def socket_in(pid, family=socket.AF_INET):
 
     def make():
         libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/proc/{pid}/ns/net") as net:
-            if libc.setns(net.fileno(), CLONE_NEWNET) != 0:
-                made.append(OSError(ctypes.get_errno(), "setns"))
-                return
-        made.append(socket.socket(family, socket.SOCK_STREAM))
+        try:
+            with open(f"/proc/{pid}/ns/net") as net:
+                if libc.setns(net.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(family, socket.SOCK_STREAM))
+        except OSError as error:  # the container is not there
+            made.append(error)
 
     thread = threading.Thread(target=make)
     thread.start()
@@ -61,11 +63,12 @@ def packet(first, body):
 
 
 class Client:
-    """One connection. `version` is 3 (MQTT 3.1), 4 (3.1.1) or 5."""
+    """One connection. `version` is 3 (MQTT 3.1), 4 (3.1.1) or 5; `expiry`: seconds that the session lasts (5.0)."""
 
     def __init__(self, machine, client_id="", version=5, host="127.0.0.1", port=1883, source=None, keep_alive=0,
-                 clean=True, timeout=10):
+                 clean=True, timeout=10, expiry=0):
         self.version = version
+        self.present = False
         self.buffer = b""
         self.socket = socket_in(machine.leader, socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.socket.settimeout(timeout)
@@ -74,7 +77,9 @@ class Client:
         self.socket.connect((host, port))
         name = "MQIsdp" if version == 3 else "MQTT"
         body = text(name) + bytes([version, 2 if clean else 0]) + struct.pack(">H", keep_alive)
-        body += (b"\0" if version == 5 else b"") + text(client_id)
+        if version == 5:
+            body += b"\x05\x11" + struct.pack(">I", expiry) if expiry else b"\0"
+        body += text(client_id)
         self.socket.sendall(packet(0x10, body))
 
     def read(self):
@@ -107,6 +112,7 @@ class Client:
         """Takes the CONNACK, which must say yes."""
         first, body = self.read()
         assert first == 0x20 and body[1] == 0, f"no CONNACK that says yes: {first} {body.hex()}"
+        self.present = body[0] == 1
         return self
 
     def ping(self):
@@ -120,9 +126,61 @@ class Client:
         first, body = self.read()
         assert first == 0x90 and body[-1] == qos, f"no SUBACK: {first} {body.hex()}"
 
-    def publish(self, topic, payload, qos=0, retain=False, packet_id=1):
+    def publish(self, topic, payload, qos=0, retain=False, packet_id=1, dup=False):
         body = text(topic) + (struct.pack(">H", packet_id) if qos else b"") + (b"\0" if self.version == 5 else b"")
-        self.socket.sendall(packet(0x30 | qos << 1 | int(retain), body + payload))
+        self.socket.sendall(packet(0x30 | int(dup) << 3 | qos << 1 | int(retain), body + payload))
+
+    def acknowledge(self, first, packet_id):
+        """PUBACK (0x40), PUBREC (0x50), PUBREL (0x62) or PUBCOMP (0x70)."""
+        self.socket.sendall(packet(first, struct.pack(">H", packet_id)))
+
+    def heard(self, wanted):
+        """The next packet, which is an acknowledgement of this kind; its Packet Identifier."""
+        first, body = self.read()
+        assert first == wanted, f"{wanted:#x} was to come, not {first} {body.hex()}"
+        assert len(body) < 3 or body[2] < 0x80, f"refused with {body[2]:#x}"
+        return struct.unpack(">H", body[:2])[0]
+
+    def published(self, topic, payload, qos, retain=False, packet_id=1):
+        """Publishes, and returns when the broker has acknowledged all of it."""
+        self.publish(topic, payload, qos, retain, packet_id)
+        if qos == 1:
+            self.heard(0x40)
+        elif qos == 2:
+            self.heard(0x50)
+            self.acknowledge(0x62, packet_id)
+            self.heard(0x70)
+
+    def take(self, quiet_secs=1.0):
+        """All messages that come until nothing comes for so long, acknowledged: (topic, payload, QoS)."""
+        taken, timeout = [], self.socket.gettimeout()
+        self.socket.settimeout(quiet_secs)
+        try:
+            while True:
+                first, body = self.read()
+                assert first is not None, f"disconnected after {len(taken)} messages"
+                if first & 0xF0 == 0x30:
+                    taken.append(self._message(first, body))
+                elif first == 0x62:
+                    self.acknowledge(0x70, struct.unpack(">H", body[:2])[0])
+                elif first == 0xE0:
+                    raise AssertionError(f"disconnected: {body.hex()}")
+        except TimeoutError:
+            return taken
+        finally:
+            self.socket.settimeout(timeout)
+
+    def _message(self, first, body):
+        """Takes a PUBLISH apart and acknowledges it."""
+        length = struct.unpack(">H", body[:2])[0]
+        topic, rest, qos = body[2:2 + length].decode(), body[2 + length:], first >> 1 & 3
+        if qos:
+            self.acknowledge({1: 0x40, 2: 0x50}[qos], struct.unpack(">H", rest[:2])[0])
+            rest = rest[2:]
+        if self.version == 5:
+            assert rest[0] < 128, "long properties were not to come"
+            rest = rest[1 + rest[0]:]
+        return topic, rest, qos
 
     def close(self):
         self.socket.close()

@@ -120,6 +120,7 @@ class Installed(container.Machine):
         self.run(
             "rm -rf /etc/mqttd/conf.d/*.toml /etc/systemd/system/mqttd.service.d /run/systemd/system/mqttd.service.d; "
             "systemctl daemon-reload; systemctl stop mqttd; mqttd --no-systemd --quiet stop; "
+            "rm -f /var/lib/mqttd/mqttd.db*; "
             "systemctl unmask mqttd; systemctl enable mqttd; systemctl reset-failed")
         self.run("journalctl --rotate; journalctl --vacuum-time=1s")
         started = self.run("systemctl start mqttd && mqttd ping")
