@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use super::batch::{Batch, Kept};
 use super::inbox::Wakes;
 use super::latency::Latency;
-use crate::broker::{
-    Class, Envelope, Load, Loaded, Mid, Now, Records, Sid, StoredMessage, Storing,
-};
+use super::loads::Loads;
+use crate::broker::{Class, Load, Loaded, Now, Records, Storing};
 use crate::server::clock::Clock;
-use crate::session::Identifiers;
 use crate::store::{Store, StoreError, Usage};
 
 /// How long records wait for others when nobody waits for them.
@@ -28,6 +26,8 @@ const REOPEN_MS_MAX: u64 = 30_000;
 const PIECE_BYTES: u64 = 1 << 20;
 /// Between two slices of maintenance that has more to do, while records keep coming.
 const MAINTAIN_BUSY_MS: u64 = 20;
+/// After a failure of maintenance, which what is to be kept need not suffer from.
+const MAINTAIN_FAILED_MS: u64 = 60_000;
 /// Before maintenance looks again whether there is something to do.
 const MAINTAIN_IDLE_MS: u64 = 1000;
 
@@ -61,6 +61,8 @@ pub(super) struct Outcome {
     pub(super) changed: Option<Storing>,
     /// What went wrong.
     pub(super) errors: Vec<StoreError>,
+    /// Messages that could not be read, and are tried again.
+    pub(super) unread: Vec<StoreError>,
     /// Messages that are not what they were, and are left out.
     pub(super) damaged: Vec<StoreError>,
     /// When the last commit returned, milliseconds since 1970.
@@ -70,7 +72,7 @@ pub(super) struct Outcome {
 pub(in crate::server) struct Keeper {
     store: Box<dyn Store>,
     pending: Batch,
-    loads: Vec<(u16, Load)>,
+    loads: Loads,
     health: Health,
     /// Since when `pending` holds something.
     since_ms: u64,
@@ -92,7 +94,7 @@ impl Keeper {
         Self {
             store,
             pending: Batch::default(),
-            loads: Vec::new(),
+            loads: Loads::default(),
             health: Health::Well,
             since_ms: 0,
             synced_ms: None,
@@ -129,7 +131,7 @@ impl Keeper {
             self.since_ms = now.ticks_ms;
         }
         self.pending.append(batch);
-        self.loads.append(loads);
+        self.loads.take(loads);
     }
 
     /// When there is something to do though nothing comes, in [`Now::ticks_ms`].
@@ -140,7 +142,8 @@ impl Keeper {
         }
         let maintain_ms = self.unkempt.then_some(self.maintain_ms);
         let commit_ms = (!self.pending.is_empty()).then(|| self.commit_ms());
-        maintain_ms.into_iter().chain(commit_ms).min()
+        let load_ms = self.loads.deadline();
+        maintain_ms.into_iter().chain(commit_ms).chain(load_ms).min()
     }
 
     /// What is worth waking up for before that.
@@ -170,7 +173,7 @@ impl Keeper {
                 if all || retry_ms <= ms {
                     // Its own errors say no more than those of the commit behind it.
                     let _ = self.store.maintain();
-                    self.write_anew(now);
+                    self.write_anew(REOPEN_MS_MIN, now);
                 }
             }
             Health::Failed { retry_ms, pause_ms } => {
@@ -236,12 +239,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// After a failure: piece by piece, and all of it on the disk.
-    fn write_anew(&mut self, now: Now) {
+    /// After a failure: piece by piece, and all of it on the disk. `pause_ms` is that before the
+    /// next try, when this one fails too.
+    fn write_anew(&mut self, pause_ms: u64, now: Now) {
         while !self.pending.is_empty() {
             let pieces = self.pending.pieces_within(PIECE_BYTES);
             if let Err(error) = self.commit_front(pieces, Class::Disk, now) {
-                return self.fall(error, REOPEN_MS_MIN, now);
+                return self.fall(error, pause_ms, now);
             }
         }
         self.health = Health::Well;
@@ -249,9 +253,10 @@ impl Keeper {
     }
 
     fn reopen(&mut self, pause_ms: u64, now: Now) {
+        let next_ms = (pause_ms * 2).min(REOPEN_MS_MAX);
         match self.store.reopen() {
-            Ok(()) => self.write_anew(now),
-            Err(error) => self.fall(error, (pause_ms * 2).min(REOPEN_MS_MAX), now),
+            Ok(()) => self.write_anew(next_ms, now),
+            Err(error) => self.fall(error, next_ms, now),
         }
     }
 
@@ -282,98 +287,17 @@ impl Keeper {
             }
             // What is to be kept may still find room.
             Err(StoreError::Full { .. }) => self.maintain_ms = ms + MAINTAIN_IDLE_MS,
-            Err(error) => self.fall(error, REOPEN_MS_MIN, now),
+            Err(error) => {
+                self.maintain_ms = ms + MAINTAIN_FAILED_MS;
+                self.fall(error, REOPEN_MS_MIN, now);
+            }
         }
     }
 
     /// Reads what sessions need, from what is pending or from the store.
     fn answer(&mut self, now: Now) {
-        if self.loads.is_empty() || !self.is_open() {
-            return;
-        }
-        let mut loads = std::mem::take(&mut self.loads).into_iter();
-        let mut wanted: Vec<_> =
-            loads.as_slice().iter().flat_map(|(_, load)| &load.mids).copied().collect();
-        wanted.sort_unstable();
-        let mut shelf = Shelf {
-            store: &mut *self.store,
-            pending: self.pending.find(&wanted),
-            unix_less_ticks_ms: now.unix_ms.saturating_sub(now.ticks_ms),
-            damaged: Vec::new(),
-        };
-        let mut failure = None;
-        for (shard, load) in loads.by_ref() {
-            match shelf.fetch(&load) {
-                Ok(loaded) => self.outcome.loaded.push((shard, loaded)),
-                Err(error) => {
-                    failure = Some(error);
-                    self.loads.push((shard, load));
-                    break;
-                }
-            }
-        }
-        self.outcome.damaged.append(&mut shelf.damaged);
-        self.loads.extend(loads);
-        if let Some(error) = failure {
-            self.fall(error, REOPEN_MS_MIN, now);
+        if self.is_open() {
+            self.loads.answer(&mut *self.store, &self.pending, now, &mut self.outcome);
         }
     }
-}
-
-/// Where messages are read from.
-struct Shelf<'k> {
-    store: &'k mut dyn Store,
-    /// Those that are wanted and not written yet.
-    pending: BTreeMap<Mid, (&'k [u8], &'k [u8])>,
-    unix_less_ticks_ms: u64,
-    /// What was found of messages that are not what they were.
-    damaged: Vec<StoreError>,
-}
-
-impl Shelf<'_> {
-    fn fetch(&mut self, load: &Load) -> Result<Loaded, StoreError> {
-        let mut messages = Vec::with_capacity(load.mids.len());
-        for &mid in &load.mids {
-            messages.push((mid, self.read(mid, load.sid)?));
-        }
-        Ok(Loaded { session: load.session, messages })
-    }
-
-    fn read(
-        &mut self,
-        mid: Mid,
-        sid: Sid,
-    ) -> Result<Option<(StoredMessage, Identifiers)>, StoreError> {
-        let offset_ms = self.unix_less_ticks_ms;
-        if let Some((envelope, body)) = self.pending.get(&mid) {
-            return Ok(open(sid, envelope, body, offset_ms));
-        }
-        let mut message = None;
-        let read = self.store.load(mid, &mut |envelope, body| {
-            message = open(sid, envelope, body, offset_ms);
-        });
-        match read {
-            Ok(_) => Ok(message),
-            Err(error @ StoreError::Damaged { .. }) => {
-                self.damaged.push(error);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// A message as one of its recipients gets it; `None` when it is damaged.
-fn open(
-    sid: Sid,
-    envelope: &[u8],
-    body: &[u8],
-    unix_less_ticks_ms: u64,
-) -> Option<(StoredMessage, Identifiers)> {
-    let message = StoredMessage::open(body, unix_less_ticks_ms)?;
-    // A message whose recipients were all done with it may have lost its envelope.
-    let mut recipients = Envelope::open(envelope).into_iter().flat_map(|it| it.recipients());
-    let mine = recipients.find_map(|to| to.filter(|to| to.sid == sid));
-    let identifiers = mine.map(|to| to.identifiers);
-    Some((message, identifiers.unwrap_or(Identifiers::NONE)))
 }

@@ -17,6 +17,7 @@ mod batch;
 mod inbox;
 mod keeper;
 mod latency;
+mod loads;
 #[cfg(test)]
 mod tests;
 mod thread;

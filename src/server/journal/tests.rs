@@ -269,21 +269,71 @@ fn messages_are_read_from_what_is_not_written_yet() {
 }
 
 #[test]
-fn a_load_waits_while_the_store_cannot_be_read_and_leaves_out_what_is_damaged() {
+fn a_read_that_fails_is_tried_again_and_stops_nobody_else() {
+    let mut bench = Bench::new();
+    bench.leave(0, message(1, 10, Class::Disk));
+    bench.turn();
+    bench.ask(&[1, 9]);
+    bench.store.inner().unreadable = true;
+    assert_eq!(bench.turn(), Came::default());
+    bench.disk(1);
+    assert_eq!(bench.turn(), durable(&[(1, 1)]));
+    bench.store.inner().unreadable = false;
+    assert_eq!(bench.keeper.deadline(), Some(bench.ms + 100));
+    bench.ms += 100;
+    assert_eq!(bench.turn().loaded, [(1, Some(3)), (9, None)]);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_for_minutes_is_given_up() {
+    let mut bench = Bench::new();
+    bench.leave(0, message(1, 10, Class::Disk));
+    bench.turn();
+    bench.ask(&[1]);
+    bench.store.inner().unreadable = true;
+    let began_ms = bench.ms;
+    let mut turns = 0;
+    let mut came = bench.turn();
+    while came.loaded.is_empty() && turns < 100 {
+        turns += 1;
+        came = bench.pass().1;
+    }
+    assert_eq!(came.loaded, [(1, None)]);
+    assert!((120_000..600_000).contains(&(bench.ms - began_ms)), "{}", bench.ms - began_ms);
+}
+
+#[test]
+fn a_load_waits_for_a_store_that_failed_and_leaves_out_what_is_damaged() {
     let mut bench = Bench::new();
     for mid in 1..=2 {
         bench.leave(0, message(mid, 10, Class::Disk));
     }
     bench.turn();
     bench.store.inner().damaged.push(Mid::new(2).unwrap());
-    bench.ask(&[1, 2]);
-    bench.ask(&[1]);
     bench.store.fail(&[Fault::Disk]);
-    let came = bench.turn();
-    assert_eq!((came.loaded, came.changed), (Vec::new(), Some(Storing::Failed)));
+    bench.disk(0);
+    bench.turn();
+    bench.ask(&[1, 2]);
+    assert_eq!(bench.turn().loaded, []);
     let (_, came) = bench.pass();
-    assert_eq!(came.loaded, [(1, Some(3)), (2, None), (1, Some(3))]);
+    assert_eq!(came.loaded, [(1, Some(3)), (2, None)]);
     assert_eq!(came.changed, Some(Storing::Well));
+}
+
+#[test]
+fn a_store_that_opens_and_takes_nothing_is_not_opened_all_the_time() {
+    let mut bench = Bench::new();
+    bench.disk(0);
+    bench.store.fail(&[Fault::Disk]);
+    bench.turn();
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        // It opens, and the commit fails.
+        bench.store.inner().failures.clear();
+        bench.store.inner().refuses = true;
+        pauses.push(bench.pass().0);
+    }
+    assert_eq!(pauses, [100, 200, 400, 800, 1600]);
 }
 
 #[test]

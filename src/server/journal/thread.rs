@@ -107,7 +107,8 @@ impl<'s> Thread<'s> {
     /// State and errors: to the shards, to operators, into the log.
     fn tell(&mut self, now: Now) {
         let board = &self.journal.board;
-        let Outcome { changed, errors, damaged, committed_unix_ms, .. } = &mut self.keeper.outcome;
+        let Outcome { changed, errors, unread, damaged, committed_unix_ms, .. } =
+            &mut self.keeper.outcome;
         if let Some(unix_ms) = committed_unix_ms.take() {
             board.note_commit(unix_ms);
         }
@@ -122,11 +123,18 @@ impl<'s> Thread<'s> {
             board.count_failure();
             tell_failure(&error, was, self.shared);
         }
+        for error in unread.drain(..) {
+            board.count_failure();
+            if let Some(left_out) = self.shared.throttles.store.admit() {
+                tracing::error!(target: "mqttd", reason = %error, left_out,
+                    "a message that waits for a client cannot be read, and is tried again");
+            }
+        }
         for error in damaged.drain(..) {
             board.count_damaged();
             if let Some(left_out) = self.shared.throttles.store.admit() {
                 tracing::error!(target: "mqttd", reason = %error, left_out,
-                    "a message that waited for a client is damaged, and left out");
+                    "a message that waits for a client is damaged, and left out");
             }
         }
         if changed == Some(Storing::Well) && was != Storing::Well {

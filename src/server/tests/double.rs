@@ -29,8 +29,12 @@ pub(crate) struct Inner {
     pub(crate) failures: VecDeque<Fault>,
     /// Whether every commit finds no space.
     pub(crate) full: bool,
+    /// Whether every commit fails.
+    pub(crate) refuses: bool,
     /// Commits that still find space.
     pub(crate) room: Option<usize>,
+    /// Whether messages cannot be read.
+    pub(crate) unreadable: bool,
     /// Messages that are damaged.
     pub(crate) damaged: Vec<Mid>,
     pub(crate) messages: BTreeMap<Mid, (Vec<u8>, Vec<u8>)>,
@@ -116,6 +120,9 @@ impl Double {
                 .wait_while(inner, |inner| inner.held)
                 .unwrap_or_else(PoisonError::into_inner);
             inner.waiting -= 1;
+            if inner.refuses {
+                return Err(broken());
+            }
             if inner.full || inner.room == Some(0) {
                 return Err(full());
             }
@@ -179,8 +186,10 @@ impl Store for Held {
     }
 
     fn load(&mut self, mid: Mid, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, StoreError> {
-        let mut inner = self.0.inner();
-        inner.fault()?;
+        let inner = self.0.inner();
+        if inner.unreadable {
+            return Err(broken());
+        }
         if inner.damaged.contains(&mid) {
             let (path, what) = (PathBuf::from("double.db"), format!("message {mid}"));
             return Err(StoreError::Damaged { path, what });
