@@ -25,7 +25,6 @@ impl Shard {
     fn admit_client(&mut self, mut admission: Admission) -> Result<ConnectionId, Refusal> {
         let properties = self.fitted_connack_properties(&admission)?;
         self.check_store(&admission)?;
-        let before = self.desk.ticket();
         self.take_over(&admission);
         // Resumed `[MQTT-3.1.2-5]` or new `[MQTT-3.1.2-6]`; the identifier is the session's name
         // `[MQTT-3.1.3-2]`.
@@ -57,10 +56,11 @@ impl Shard {
                 link.resend = session.inflight.unacknowledged_latest_first();
             }
         }
+        let before = self.desk.ticket();
         self.keep_admitted(slot, was_timeless);
         // Before all that waits for the client `[MQTT-3.2.0-1]`.
         self.answer(id, &admission, resumed.is_some(), properties.as_properties());
-        if self.desk.ticket() != before {
+        if self.desk.ticket() != before || self.desk.ended.contains_key(&admission.client_id) {
             self.desk.shut(id);
         }
         self.desk.refill(slot);

@@ -1,6 +1,7 @@
 //! The end of a connection, of a Will's delay, and of a session.
 
 use super::admit::keep_alive_ms;
+use super::desk::Held;
 use super::timers::{FAR_MS, Purpose, Timer};
 use super::{Closing, ConnectionId, Departure, Event, Lost, Now, Shard, signed};
 use crate::codec::{Disconnect, ReasonCode};
@@ -132,15 +133,15 @@ impl Shard {
             let filters = texts.filter_map(|text| TopicFilter::parse(text).ok());
             self.commons.unsubscribe(filters, session_id);
         }
-        self.desk.forget_held(&session);
+        self.desk.note_held(Held::by(&session), Held::default());
         self.desk.forget_full(session_id, &session);
-        if let Some(sid) = session.sid() {
-            self.desk.trays.records.session_ended(sid);
-        }
-        self.commons.end_session();
         if is_member {
             self.bequeath(session_id, &mut session);
         }
+        // Of what goes to others it is said when they have it.
+        self.desk.release_all(&session);
+        self.desk.note_ended(&session);
+        self.commons.end_session();
         if session.outlives_connection() {
             let queue_messages = session.queue.len();
             let client_id = session.client_id;

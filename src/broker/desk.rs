@@ -3,7 +3,7 @@
 //! Apart from the rest of the shard, so that a message can be handed out while the list of its
 //! receivers is being read.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::mail::Addressee;
@@ -62,6 +62,9 @@ pub(super) struct Desk {
     pub(super) expiring: BTreeSet<u32>,
     /// All records up to this ticket are on the disk.
     pub(super) durable: u64,
+    /// Clients whose sessions ended, until that is on the disk; and when they did, in order.
+    pub(super) ended: BTreeMap<Box<str>, u64>,
+    pub(super) ended_in_order: VecDeque<(u64, Box<str>)>,
     /// Deliveries made since the last bytes were taken in, by letter too, and retained messages
     /// looked at.
     pub(super) handed: usize,
@@ -90,6 +93,8 @@ impl Desk {
             waiting: VecDeque::new(),
             expiring: BTreeSet::new(),
             durable: 0,
+            ended: BTreeMap::new(),
+            ended_in_order: VecDeque::new(),
             roster: Roster::new(),
             trays: Trays::new(shards),
             counters: Counters::default(),
@@ -133,10 +138,14 @@ impl Desk {
                 self.counters.payload_bytes_sent += parcel.content().payload.len() as u64;
                 self.mark_dirty(to.session.slot);
             }
-            Outcome::Queued => self.note_expiry(to.session.slot, parcel.content().expires_ms),
+            Outcome::Queued => {
+                self.note_expiry(to.session.slot, parcel.content().expires_ms);
+                self.refill_if_idle(to.session.slot);
+            }
             Outcome::Displaced(count) => {
                 self.note_expiry(to.session.slot, parcel.content().expires_ms);
                 self.dropped(to.session.slot, DropReason::QueueOldest, count);
+                self.refill_if_idle(to.session.slot);
             }
             Outcome::Dropped(reason) => self.refused(to, parcel, Some(reason)),
         }
@@ -339,6 +348,15 @@ impl Desk {
         }
     }
 
+    /// The same where nothing else would lead to it: what waits is on the disk, and nobody has asked
+    /// for it.
+    fn refill_if_idle(&mut self, slot: u32) {
+        let session = self.roster.session(slot);
+        if session.is_some_and(|session| session.link.is_some() && session.queue.is_asleep()) {
+            self.refill(slot);
+        }
+    }
+
     /// Bytes in an outbox from which on the server does not read the client. Messages stop at
     /// `outbox_bytes_max`; so what is above comes from answers to the client's own packets, and
     /// from one packet of any size.
@@ -384,12 +402,6 @@ impl Desk {
         self.note_kept(slot);
         self.heed_budget();
         Some(result)
-    }
-
-    /// A session is gone.
-    pub(super) fn forget_held(&mut self, session: &Session) {
-        self.release_all(session);
-        self.note_held(Held::by(session), Held::default());
     }
 
     pub(super) fn note_held(&mut self, before: Held, after: Held) {

@@ -104,7 +104,24 @@ impl Desk {
     /// All records up to `ticket` are on the disk.
     pub(super) fn durable(&mut self, ticket: u64) {
         self.durable = self.durable.max(ticket);
+        while let Some((ticket, client_id)) = self.ended_in_order.front()
+            && *ticket <= self.durable
+        {
+            if self.ended.get(client_id) == Some(ticket) {
+                self.ended.remove(client_id);
+            }
+            self.ended_in_order.pop_front();
+        }
         self.release();
+    }
+
+    /// A session is over: its client is not told of another one before that is on the disk.
+    pub(super) fn note_ended(&mut self, session: &Session) {
+        let Some(sid) = session.sid() else { return };
+        self.trays.records.session_ended(sid);
+        let ticket = self.ticket();
+        self.ended.insert(session.client_id.clone(), ticket);
+        self.ended_in_order.push_back((ticket, session.client_id.clone()));
     }
 
     /// Sends what need not wait any more.

@@ -177,6 +177,12 @@ impl Queue {
         }
     }
 
+    /// Whether all that waits is in the journal, and nothing of it on its way from there.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        self.ready.is_empty() && !self.parked.is_empty() && !self.is_loading
+    }
+
     /// What is to be read from the journal now, if anything: half of what may be in memory.
     pub fn wanted(&mut self) -> Option<Vec<Mid>> {
         let is_low =
