@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use mqttd::broker::{ClientView, Stats};
 use mqttd::codec::QoS;
+use mqttd::store::Store;
 
 use crate::host::Host;
 use crate::model::{Due, LARGE_BYTES, MARK, Message, Model, Out, Session, SharedDue};
+use crate::record::Record;
 
 impl Model {
     /// What holds at any moment.
@@ -172,6 +174,7 @@ impl Model {
         let view = view.expect("it was there a moment ago");
         let (small, connected) = (session.small, session.line.is_some());
         let connections = session.connections;
+        session.acknowledged.extend(session.dues.iter().filter(|due| due.lasts).cloned());
         session.dues.retain(|due| {
             let message = &messages[due.message];
             let is_expired = message.expires_ms.is_some_and(|at_ms| at_ms <= now_ms);
@@ -193,6 +196,7 @@ impl Model {
             session.dropped = missing;
             session.dues.clear();
             let mut out = std::mem::take(&mut session.out);
+            session.acknowledged.extend(out.iter().filter_map(|out| out.due.clone()));
             out.retain(|out| !session.may_be_over(out, &messages));
             session.out = out;
             assert!(session.out.is_empty(), "{client_id}: not acknowledged {:?}", session.out);
@@ -242,6 +246,29 @@ fn same_session(session: &Session, view: &ClientView, messages: &[Message]) {
     assert_eq!(view.session_expiry_interval_secs, session.expiry_secs, "{client_id}");
     let own = session.out.iter().filter(|out| !session.may_be_over(out, messages));
     assert!(view.inflight >= own.count(), "{client_id}: {:?}", session.out);
+}
+
+impl Host {
+    /// Nobody is there any more, and nothing is retained: neither does a broker that begins with this
+    /// store hold anything, nor the store.
+    pub(crate) fn check_empty(&mut self, record: &mut Record) {
+        self.forget();
+        self.recover();
+        check_rest(self);
+        assert_eq!(self.commons.memory_bytes(), 0, "bytes counted at rest");
+        // What is retained and expired is removed at a start, if no other retained message came.
+        for shard in 0..self.shards.len() {
+            self.settle(shard, record);
+        }
+        self.commit(usize::MAX);
+        let Some(disk) = &mut self.disk else { return };
+        disk.maintain();
+        let usage = disk.store.usage();
+        assert_eq!((usage.messages, usage.live_bytes), (0, 0), "in the store at rest");
+        let survey = self.survey();
+        assert!(survey.sessions.is_empty() && survey.retained.is_empty(), "{survey:?}");
+        assert!(survey.messages.is_empty(), "{survey:?}");
+    }
 }
 
 /// Nobody is there any more and every session has expired: the broker holds nothing.

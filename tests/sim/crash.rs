@@ -196,12 +196,6 @@ impl Model {
             }
         }
         for (due, _) in pool[..must].iter().zip(&taken).filter(|(_, taken)| !**taken) {
-            if std::env::var_os("MQTTD_SIM_TRACE").is_some() {
-                eprintln!(
-                    "gone {due:?} {:?} {stored:?} {:?}",
-                    self.messages[due.message], survey.messages
-                );
-            }
             self.may_be_gone(session, due, how);
         }
         own.sort_by_key(|due| due.message);
@@ -304,6 +298,7 @@ impl Model {
             let excused = self.tight
                 || group.taken.is_some()
                 || group.optional
+                || message.payload.is_empty()
                 || old
                     .iter()
                     .enumerate()

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 
 use mqttd::broker::{
-    Class, Commons, Envelope, Load, Loaded, Mid, Now, Record, Records, Sid, StoredMessage, Storing,
-    Trays,
+    Class, Envelope, Load, Loaded, Mid, Now, Record, Records, Sid, StoredMessage, Trays,
 };
 use mqttd::session::Identifiers;
-use mqttd::store::{Fault, MemoryStore, Store, StoreError};
+use mqttd::store::{Fault, MemoryStore, Store};
 
 use crate::chance::Chance;
 
@@ -63,14 +62,6 @@ impl Disk {
     /// Takes what a shard left; before its letters are on their way.
     pub(crate) fn take_in(&mut self, shard: usize, trays: &mut Trays) {
         if !trays.records.is_empty() {
-            if std::env::var_os("MQTTD_SIM_TRACE").is_some() {
-                for record in trays.records.iter() {
-                    eprintln!(
-                        "      shard {shard} {}",
-                        format!("{record:?}").chars().take(200).collect::<String>()
-                    );
-                }
-            }
             self.pending.push(trays.records.take(Records::default()));
             self.origins.push(shard);
         }
@@ -117,7 +108,9 @@ impl Disk {
     }
 
     /// Writes the first `count` of what shards left.
-    pub(crate) fn commit(&mut self, count: usize, ms: u64, commons: &Commons) {
+    ///
+    /// Nobody tells shards that the store keeps nothing: what they would refuse then has to wait.
+    pub(crate) fn commit(&mut self, count: usize, ms: u64) {
         if ms < self.busy_until_ms {
             return;
         }
@@ -135,13 +128,9 @@ impl Disk {
         let count = count.min(self.pending.len());
         let urgent = self.pending[..count].iter().filter_map(Records::urgent).max();
         let class = urgent.map_or(least, |urgent| urgent.max(least));
-        if count > 0
-            && let Err(error) = self.store.commit(&self.pending[..count], class)
-        {
-            let is_full = matches!(error, StoreError::Full { .. });
-            return commons.set_storing(if is_full { Storing::Full } else { Storing::Failed });
+        if count > 0 && self.store.commit(&self.pending[..count], class).is_err() {
+            return;
         }
-        commons.set_storing(Storing::Well);
         self.commits += u64::from(count > 0);
         let written = self.pending.drain(..count);
         for (records, shard) in written.zip(self.origins.drain(..count)) {

@@ -134,7 +134,9 @@ impl Model {
             );
             self.tally.too_large += u64::from(!shared);
             self.connection(line).resend.pop_front();
-            self.own_session(line).out.remove(at);
+            let session = self.own_session(line);
+            let out = session.out.remove(at);
+            session.acknowledged.extend(out.due);
         }
     }
 

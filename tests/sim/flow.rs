@@ -17,7 +17,7 @@ impl World {
             let disk = self.host.disk.as_ref().and_then(|disk| disk.deadline(self.ms()));
             let pings = self.clients.iter().filter_map(Client::ping_at_ms);
             let next_ms = pings.chain(self.host.deadline()).chain(disk).min().unwrap_or(end_ms);
-            let at_ms = next_ms.clamp(self.ms(), end_ms);
+            let at_ms = next_ms.clamp(self.ms(), end_ms.max(self.ms()));
             self.host.now.unix_ms += at_ms - self.ms();
             self.host.now.ticks_ms = at_ms;
             self.ping();
@@ -120,7 +120,8 @@ impl World {
         self.pump();
         for _ in 0..2 {
             for number in 0..self.clients.len() {
-                if self.clients[number].line.is_none() && self.clients[number].habits.persistent {
+                let client = &self.clients[number];
+                if client.line.is_none() && client.habits.persistent && !client.is_gone {
                     self.connect(number);
                 }
             }
@@ -148,7 +149,12 @@ impl World {
             for view in found {
                 let now = self.host.clock();
                 assert!(self.host.shards[0].forget_retained(&view.topic, now), "{view:?}");
+                self.host.unsettled[0] = true;
             }
+        }
+        self.pump();
+        if self.plan.keeps {
+            self.host.check_empty(&mut self.record);
         }
     }
 }

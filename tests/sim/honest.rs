@@ -37,6 +37,8 @@ pub(crate) struct Habits {
     /// Whether it asks for retained messages with QoS 2 too. Where they may be refused it does not: a
     /// lost answer would leave the model in doubt whether the identifier is free.
     pub(crate) retains_exactly: bool,
+    /// Whether it publishes in bursts, and small messages.
+    pub(crate) busy: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,8 @@ pub(crate) struct Client {
     sent_ms: u64,
     clean_start: bool,
     expires: bool,
+    /// It never comes back.
+    pub(crate) is_gone: bool,
     /// Messages it heard: topic, payload, QoS, RETAIN; QoS 2 once.
     pub(crate) heard: Vec<Heard>,
 }
@@ -111,6 +115,7 @@ impl Client {
             sent_ms: 0,
             clean_start: true,
             expires: false,
+            is_gone: false,
             heard: Vec::new(),
         }
     }
@@ -332,13 +337,13 @@ impl Client {
     /// A PUBLISH, if the server's window has room.
     pub(crate) fn publish(&mut self, chance: &mut Chance) -> Vec<u8> {
         let qos = chance.pick(QOS);
-        let window = usize::from(self.receive_maximum).min(20);
+        let window = usize::from(self.receive_maximum).min(if self.habits.busy { 200 } else { 20 });
         if qos != QoS::AtMostOnce && self.outgoing.len() >= window {
             return Vec::new();
         }
         self.next_message += 1;
         let mut payload = format!("!msg {} {}", self.number, self.next_message).into_bytes();
-        if chance.once_in(12) {
+        if !self.habits.busy && chance.once_in(12) {
             payload.resize(LARGE_BYTES + 1 + chance.below(3000), b'.');
         }
         let retains = qos != QoS::ExactlyOnce || self.habits.retains_exactly;

@@ -332,6 +332,9 @@ impl Host {
         let trays = self.shards[shard].trays();
         self.unsettled[shard] = !trays.dirty.is_empty();
         if let Some(disk) = &mut self.disk {
+            for one in trays.records.iter() {
+                record.note(self.now.ticks_ms, format_args!("shard {shard} leaves {one:?}"));
+            }
             disk.take_in(shard, trays);
         }
         for (to, letter) in trays.letters.iter_mut().enumerate() {
@@ -474,7 +477,7 @@ impl Host {
     /// Has so much written of what shards left.
     pub(crate) fn commit(&mut self, count: usize) {
         if let Some(disk) = &mut self.disk {
-            disk.commit(count, self.now.ticks_ms, &self.commons);
+            disk.commit(count, self.now.ticks_ms);
         }
     }
 
@@ -512,14 +515,38 @@ impl Host {
         if let Some(disk) = &mut self.disk {
             disk.crash(how, count, chance);
         }
+        self.shards.truncate(count);
+        while self.shards.len() < count {
+            self.shards.push(Shard::new(0, Arc::clone(&self.commons)));
+        }
+        self.forget();
+        self.ahead_ms = ORIGIN_MS + chance.below(1_000_000) as u64;
+    }
+
+    /// Everything that is in memory is gone once more, and nothing was written meanwhile.
+    pub(crate) fn forget(&mut self) {
+        let count = self.shards.len();
         self.commons = Commons::new(count, (*self.commons.limits()).clone(), HASH_SEED);
         self.desk.commons = Arc::clone(&self.commons);
-        self.shards =
-            (0..shards).map(|number| Shard::new(number, Arc::clone(&self.commons))).collect();
+        let numbers = 0..u16::try_from(count).expect("a few shards");
+        self.shards = numbers.map(|number| Shard::new(number, Arc::clone(&self.commons))).collect();
         self.mail = no_mail(count);
         self.overdue = vec![vec![0; count]; count];
         self.unsettled = vec![true; count];
-        self.ahead_ms = ORIGIN_MS + chance.below(1_000_000) as u64;
+    }
+
+    /// All that can be seen of what the shards hold.
+    pub(crate) fn picture(&self) -> String {
+        let mut picture = String::new();
+        for shard in &self.shards {
+            for view in shard.clients(None, usize::MAX) {
+                let subscriptions = shard.subscriptions(&view.client_id);
+                let waiting = shard.waiting(&view.client_id, usize::MAX, self.clock());
+                picture += &format!("{view:?} {subscriptions:?} {waiting:?}\n");
+            }
+        }
+        let retained: Vec<_> = self.commons.retained("#", usize::MAX, self.clock()).collect();
+        picture + &format!("{retained:?} {}", self.commons.memory_bytes())
     }
 
     /// What the store holds.

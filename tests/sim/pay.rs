@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mqttd::broker::Class;
 use mqttd::codec::{Publish, QoS, Version};
 
 use crate::model::{Due, LARGE_BYTES, Message, Model, Session, SharedDue, is_honest, passed_on};
@@ -114,7 +115,9 @@ impl Model {
                 *known == serial && same_message && other.same_terms(&due)
             })
         });
-        let overtaken = overtaken(&session.dues[..at], &due, session.connections, messages, now_ms);
+        let class = |topic: &str| self.limits.durability.class(topic);
+        let before = &session.dues[..at];
+        let overtaken = overtaken(before, &due, session.connections, messages, now_ms, class);
         if let (Some(&earlier), false) = (overtaken.first(), self.tight) {
             let (first, second) = (&session.dues[earlier], &messages[due.message]);
             panic!("line {line}: {second:?} came before {:?}", messages[first.message]);
@@ -123,6 +126,7 @@ impl Model {
         for earlier in overtaken.into_iter().rev() {
             let dropped = session.dues.remove(earlier);
             session.dropped += u64::from(!dropped.optional);
+            session.acknowledged.push(dropped);
         }
         Some(due)
     }
@@ -160,6 +164,7 @@ fn overtaken(
     connection: usize,
     messages: &[Message],
     now_ms: u64,
+    class: impl Fn(&str) -> Class,
 ) -> Vec<usize> {
     let message = &messages[due.message];
     let should = |earlier: &Due| {
@@ -170,7 +175,9 @@ fn overtaken(
             || other.payload.len() > LARGE_BYTES
             || other.expires_ms.is_some_and(|at_ms| at_ms <= now_ms)
             || due.qos == QoS::AtMostOnce && (earlier.born != due.born || due.born != connection);
-        !excused && earlier.qos == due.qos && other.from == message.from
+        // The standard knows an order of each topic; here all topics have one, if they last alike.
+        let alike = class(&other.topic) == class(&message.topic);
+        !excused && earlier.qos == due.qos && other.from == message.from && alike
     };
     (0..before.len()).filter(|at| should(&before[*at])).collect()
 }

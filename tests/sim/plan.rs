@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mqttd::broker::{Durability, Limits, QueueFull, SharedChoice};
+use mqttd::broker::{Class, Durability, Limits, QueueFull, SharedChoice};
 use mqttd::codec::Version;
 
 use crate::chance::Chance;
@@ -18,15 +18,28 @@ impl Plan {
         // The schedule draws from the seed itself.
         let mut chance = Chance::new(seed ^ 0x7065_6f70_6c65);
         let tight = chance.once_in(6);
-        let clients = (0..3 + chance.below(4)).map(|_| habits(&mut chance, true, tight)).collect();
+        let mut clients: Vec<Habits> =
+            (0..3 + chance.below(4)).map(|_| habits(&mut chance, true, tight)).collect();
+        let mut limits = if tight { tight_limits(&mut chance) } else { wide_limits(&mut chance) };
+        let busy = !tight && chance.once_in(8);
+        if busy {
+            limits.receive_maximum = u16::MAX;
+            clients.iter_mut().for_each(|habits| habits.busy = true);
+        }
+        if chance.once_in(3) {
+            let default = chance.pick(&[Class::Disk, Class::Disk, Class::Os, Class::Memory]);
+            let exceptions = [("t/b", Class::Os), ("$x/#", Class::Memory), ("w/+", Class::Disk)];
+            limits.durability = Durability::new(default, exceptions);
+        }
         Self {
             seed,
             shards: chance.pick(&[1, 2, 4]),
-            limits: if tight { tight_limits(&mut chance) } else { wide_limits(&mut chance) },
+            limits,
+            busy,
             tight,
             clients,
             crooks: chance.below(4),
-            steps: 1500,
+            steps: if busy { 600 } else { 1500 },
             keeps: !chance.once_in(6),
             calm: false,
         }
@@ -43,6 +56,7 @@ impl Plan {
             limits,
             tight: false,
             clients,
+            busy: false,
             crooks: 0,
             steps,
             keeps: true,
@@ -62,6 +76,7 @@ fn habits(chance: &mut Chance, wild: bool, tight: bool) -> Habits {
         small: wild && version == Version::V5,
         timed: wild,
         retains_exactly: version != Version::V5 || !tight,
+        busy: false,
     }
 }
 

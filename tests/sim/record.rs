@@ -89,6 +89,7 @@ tally! {
     choked "connections not read because they do not read";
     letters "letters between shards";
     crashes "times the broker ended without a word";
+    power_cuts "of them with the machine";
     sessions_restored "sessions that outlived it";
     troubles "times the disk was slow, full or broken";
     commits "commits";

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) clients: Vec<Habits>,
     pub(crate) crooks: usize,
     pub(crate) steps: usize,
+    /// Whether clients publish more than can be delivered.
+    pub(crate) busy: bool,
     /// Whether there is a store.
     pub(crate) keeps: bool,
     /// Everything comes to rest between two steps, and nothing is cut: what clients hear depends
@@ -311,6 +313,7 @@ impl World {
         let how = self.chance.pick(&[Crash::Kill, Crash::PowerCut]);
         let shards = self.chance.pick(&[1, 2, 4]);
         self.record.tally.crashes += 1;
+        self.record.tally.power_cuts += u64::from(how == Crash::PowerCut);
         self.record.note(self.ms(), format_args!("{how:?}, then {shards} shards"));
         self.host.crash(how, shards, &mut self.chance);
         let most = self.chance.pick(&[1, 100, 3_000, 20_000, 150_000, 700_000]);
@@ -321,6 +324,15 @@ impl World {
         let survey = self.host.survey();
         self.model.crashed(&survey, how);
         self.host.recover();
+        if self.chance.once_in(4) {
+            let picture = self.host.picture();
+            self.host.forget();
+            self.host.recover();
+            assert_eq!(self.host.picture(), picture, "another reading of the same store");
+        }
+        for client in &mut self.clients {
+            client.is_gone |= self.chance.once_in(20);
+        }
         self.check();
     }
 
@@ -340,13 +352,21 @@ impl World {
         let number = self.chance.below(self.clients.len());
         let ms = self.ms();
         let client = &mut self.clients[number];
-        let Some(line) = client.line else { return self.connect(number) };
+        let Some(line) = client.line else {
+            if !client.is_gone {
+                self.connect(number);
+            }
+            return;
+        };
         let said = match self.chance.below(40) {
             // It gives up a connection, and opens another.
             0 => return self.connect(number),
             1 => return self.leave(number),
             _ if !client.connected => return,
-            2..20 => client.publish(&mut self.chance),
+            2..20 => {
+                let count = if self.plan.busy { 30 } else { 1 };
+                (0..count).flat_map(|_| client.publish(&mut self.chance)).collect()
+            }
             20..24 => client.subscribe(&mut self.chance),
             24..26 => client.unsubscribe(&mut self.chance),
             26 => client.ping(ms),
