@@ -9,6 +9,7 @@ mod backup;
 mod books;
 mod census;
 mod commit;
+mod copy;
 mod error;
 mod memory;
 mod recover;
@@ -23,6 +24,7 @@ mod wal;
 use std::path::Path;
 
 pub use backup::Backup;
+pub use copy::Copy;
 pub use error::StoreError;
 pub use memory::{Fault, MemoryStore};
 pub use schema::Options;

@@ -18,21 +18,11 @@ impl SqliteStore {
         into: &mut dyn Restore,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Recovered, StoreError> {
-        let mut reading = Reading {
-            connection: &self.connection,
-            books: Books::default(),
-            into,
-            progress,
-            records: 0,
-            recovered: Recovered { torn_bytes: self.torn_bytes, ..Recovered::default() },
-            addressed: Vec::new(),
-        };
-        match reading.run() {
-            Ok(()) => {
-                let (books, recovered) = (reading.books, reading.recovered);
+        match read(&self.connection, into, progress) {
+            Ok((books, recovered)) => {
                 self.books = books;
                 self.knows_all = true;
-                Ok(recovered)
+                Ok(Recovered { torn_bytes: self.torn_bytes, ..recovered })
             }
             Err(Stop::Sqlite(error)) => {
                 Err(StoreError::of_sqlite("cannot read", &self.path, &error))
@@ -40,6 +30,32 @@ impl SqliteStore {
             Err(Stop::Damaged(what)) => Err(self.damaged(what)),
         }
     }
+}
+
+/// Reads everything, and says what the books are.
+pub(super) fn read(
+    connection: &Connection,
+    into: &mut dyn Restore,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Books, Recovered), Stop> {
+    let mut reading = Reading {
+        connection,
+        books: Books::default(),
+        into,
+        progress,
+        records: 0,
+        recovered: Recovered::default(),
+        addressed: Vec::new(),
+    };
+    reading.run()?;
+    Ok((reading.books, reading.recovered))
+}
+
+/// Whether the tables hang together: no page is lost, missing or twice in use, all rows are in order.
+pub(super) fn check(connection: &Connection) -> Result<(), Stop> {
+    let pragma = "PRAGMA quick_check(1)";
+    let found: String = connection.query_row(pragma, [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(Stop::Damaged(found.replace('\n', " "))) }
 }
 
 /// Why reading ended early.

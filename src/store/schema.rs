@@ -116,16 +116,8 @@ pub(super) fn connect(path: &Path, options: Options) -> Result<Connection, Store
          PRAGMA trusted_schema = OFF;"
     );
     connection.execute_batch(&settings).map_err(failed)?;
-    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
-    let (kind, format): (i64, i64) =
-        (number("application_id").map_err(failed)?, number("user_version").map_err(failed)?);
+    is_store(&connection, path)?;
     let is_new = is_empty(&connection).map_err(failed)?;
-    if kind != KIND && !is_new {
-        return Err(StoreError::Foreign { path: path.to_owned() });
-    }
-    if format > FORMAT {
-        return Err(StoreError::Newer { path: path.to_owned(), found: format, known: FORMAT });
-    }
     let settings = "PRAGMA journal_mode = WAL;
                     PRAGMA synchronous = FULL;
                     PRAGMA wal_autocheckpoint = 0;
@@ -140,6 +132,41 @@ pub(super) fn connect(path: &Path, options: Options) -> Result<Connection, Store
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
     Ok(connection)
+}
+
+/// Opens a copy of a database, which is to stay as it is.
+pub(super) fn connect_to_copy(path: &Path) -> Result<Connection, StoreError> {
+    let failed = |error: rusqlite::Error| StoreError::of_sqlite("cannot read", path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut uri = uri(path).into_os_string();
+    uri.push("&immutable=1");
+    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    let settings = "PRAGMA mmap_size = 0;
+                    PRAGMA cell_size_check = ON;
+                    PRAGMA trusted_schema = OFF;";
+    connection.execute_batch(settings).map_err(failed)?;
+    is_store(&connection, path)?;
+    Ok(connection)
+}
+
+/// That a database is one of this program, and in a format it knows; an empty one may become one.
+fn is_store(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let number = |pragma: &str| {
+        let number = connection.pragma_query_value(None, pragma, |row| row.get(0));
+        number.map_err(|error| StoreError::of_sqlite("cannot open", path, &error))
+    };
+    let (kind, format): (i64, i64) = (number("application_id")?, number("user_version")?);
+    let is_new = is_empty(connection);
+    let is_new = is_new.map_err(|error| StoreError::of_sqlite("cannot open", path, &error))?;
+    if kind != KIND && !is_new {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    if format > FORMAT {
+        return Err(StoreError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    Ok(())
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
