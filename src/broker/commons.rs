@@ -401,7 +401,8 @@ impl Commons {
         }
         // In the order in which they take each other's place.
         let mid = by.filter(|_| !is_status).map(|shard| self.name_message(shard));
-        store.store(message, now.unix_ms, mid);
+        let stored_unix_ms = message.accepted_unix_ms();
+        store.store(message, stored_unix_ms, mid);
         self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
         Retaining { is_kept: true, mid, expired }
     }

@@ -10,7 +10,7 @@ use super::publish::Publication;
 use super::routes::Matched;
 use super::share::{Group, Member};
 use super::timers::{Purpose, Timer};
-use super::{SessionId, Shard, Storing};
+use super::{Now, SessionId, Shard, Storing};
 use crate::codec::QoS;
 use crate::session::{Delivery, Kept, Mid, Parcel, Session, Sid};
 
@@ -48,7 +48,7 @@ impl Desk {
             qos: parcel.qos(),
             retain: parcel.retain(),
             retained: retained.is_some(),
-            unix_ms: self.now.unix_ms,
+            unix_ms: parcel.accepted_unix_ms(),
             unix_less_ticks_ms: self.unix_less_ticks_ms(),
         };
         self.trays.records.message(&accepted, recipients, class);
@@ -313,6 +313,13 @@ impl Shard {
         let position = Position { cursor, above, next_packet_id };
         self.desk.trays.records.position(sid, &position);
         Some((sid, middle?))
+    }
+
+    /// Writes down at once what sessions are done with, for a copy of what is kept.
+    pub fn tell_positions(&mut self, now: Now) {
+        self.begin(now);
+        self.note_positions();
+        self.finish();
     }
 
     /// The positions of sessions are written down a second after the first of them has moved.

@@ -26,6 +26,7 @@ struct Enclosure {
     properties_len: usize,
     payload_len: usize,
     expires_ms: Option<u64>,
+    accepted_unix_ms: u64,
     qos: QoS,
     retain: bool,
     /// [`Parcel::is_promised`].
@@ -95,6 +96,7 @@ impl Letter {
             properties_len: properties.len(),
             payload_len: content.payload.len(),
             expires_ms: content.expires_ms,
+            accepted_unix_ms: parcel.accepted_unix_ms(),
             qos: parcel.qos(),
             retain: parcel.retain(),
             is_promised: parcel.is_promised(),
@@ -146,7 +148,7 @@ impl Shard {
         for enclosure in &letter.enclosures {
             let content = enclosure.open(&mut bytes);
             let mut parcel = Parcel::borrowed(content, enclosure.qos, enclosure.retain)
-                .accepted(now.unix_ms)
+                .accepted(enclosure.accepted_unix_ms)
                 .promised(enclosure.is_promised);
             let (receivers, rest) = addressees.split_at(enclosure.addressees);
             addressees = rest;

@@ -7,6 +7,7 @@
 mod acknowledge;
 mod admission;
 mod admit;
+mod adopt;
 mod authenticate;
 mod commons;
 mod depart;
@@ -45,6 +46,9 @@ mod view;
 use std::sync::Arc;
 
 pub use admission::{Admission, Refusal};
+pub use adopt::{
+    AdoptedMessage, AdoptedRecipient, AdoptedSession, AdoptedWill, Adoptee, Unadopted,
+};
 pub use commons::{Commons, Storing};
 pub use directions::Directions;
 pub use durability::Durability;

@@ -73,7 +73,7 @@ impl Shard {
     }
 
     /// `retained`: the name of the message where it is to be written down as the retained one.
-    fn pass_on(
+    pub(super) fn pass_on(
         &mut self,
         from: Option<SessionId>,
         parcel: &mut Parcel<'_>,
@@ -125,7 +125,11 @@ impl Shard {
     }
 
     /// Whether it is kept as it should be, and its name where it is to be written down.
-    fn retain(&mut self, parcel: &mut Parcel<'_>, without_room: Unkept) -> (bool, Option<Mid>) {
+    pub(super) fn retain(
+        &mut self,
+        parcel: &mut Parcel<'_>,
+        without_room: Unkept,
+    ) -> (bool, Option<Mid>) {
         let topic = parcel.content().topic;
         let class = self.desk.class(self.limits.durability.class(topic));
         if parcel.content().payload.is_empty() {

@@ -41,13 +41,14 @@ pub struct Restored {
     expired: Vec<(Mid, Box<str>)>,
 }
 
+/// A session, before it has a place.
 #[derive(Debug)]
-struct Draft {
-    session: Box<Session>,
+pub(super) struct Draft {
+    pub(super) session: Box<Session>,
     sid: Sid,
     position: Position,
     /// QoS 2 messages under way, with their Packet Identifiers, and whether PUBREC came.
-    sent: BTreeMap<Mid, (u16, bool)>,
+    pub(super) sent: BTreeMap<Mid, (u16, bool)>,
     /// Those of them that are to be sent again.
     again: BTreeMap<Mid, Delivery>,
     /// Messages of Shared Subscriptions, with their texts.
@@ -91,24 +92,10 @@ impl Restoration {
 impl Restore for Restoration {
     fn session(&mut self, sid: Sid, state: &[u8]) -> Result<(), Damaged> {
         let state = SessionState::open(state).ok_or(Damaged)?;
-        let mut session =
-            Session::new(state.client_id.into(), state.version, state.created_unix_ms);
-        session.username = state.username.map(Into::into);
-        session.clean_start = false;
-        session.expiry_interval_secs = state.expiry_interval_secs;
-        session.connected_unix_ms = state.connected_unix_ms;
-        session.disconnected_unix_ms = state.disconnected_unix_ms;
-        session.will = match state.will {
+        let mut draft = Draft::new(&state, sid);
+        draft.session.will = match state.will {
             Some(Armed::Read(will)) => Some(will),
             Some(Armed::Lent(_)) | None => None,
-        };
-        let draft = Draft {
-            session: Box::new(session),
-            sid,
-            position: Position::default(),
-            sent: BTreeMap::new(),
-            again: BTreeMap::new(),
-            shared: Vec::new(),
         };
         self.drafts.insert(sid, draft);
         Ok(())
@@ -203,6 +190,25 @@ impl Restore for Restoration {
 }
 
 impl Draft {
+    /// A session that has nothing yet, not even its Will.
+    pub(super) fn new(state: &SessionState<'_>, sid: Sid) -> Self {
+        let mut session =
+            Session::new(state.client_id.into(), state.version, state.created_unix_ms);
+        session.username = state.username.map(Into::into);
+        session.clean_start = false;
+        session.expiry_interval_secs = state.expiry_interval_secs;
+        session.connected_unix_ms = state.connected_unix_ms;
+        session.disconnected_unix_ms = state.disconnected_unix_ms;
+        Self {
+            session: Box::new(session),
+            sid,
+            position: Position::default(),
+            sent: BTreeMap::new(),
+            again: BTreeMap::new(),
+            shared: Vec::new(),
+        }
+    }
+
     fn is_done_with(&self, mid: Mid) -> bool {
         mid.get() <= self.position.cursor || self.position.above.binary_search(&mid).is_ok()
     }
@@ -248,7 +254,7 @@ impl Shard {
         self.finish();
     }
 
-    fn restore_session(&mut self, mut draft: Draft) {
+    pub(super) fn restore_session(&mut self, mut draft: Draft) {
         let inflight = draft.inflight();
         let Draft { mut session, sid, position, shared, .. } = draft;
         let was_connected = session.disconnected_unix_ms.is_none();

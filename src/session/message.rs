@@ -196,6 +196,12 @@ impl<'a> Parcel<'a> {
         self.qos
     }
 
+    /// When the broker accepted it, milliseconds since 1970; 0 where nobody noted it.
+    #[must_use]
+    pub const fn accepted_unix_ms(&self) -> u64 {
+        self.accepted_unix_ms
+    }
+
     /// The RETAIN flag it was published with.
     #[must_use]
     pub const fn retain(&self) -> bool {
