@@ -56,7 +56,7 @@ pub use incoming::{Incoming, ReadBuffer};
 pub use journal::StoreView;
 pub use options::{Keeping, Options, StartError};
 
-use crate::broker::{Commons, Now, Shard, Stats};
+use crate::broker::{Commons, Mid, Now, Shard, Stats, StoredMessage};
 pub use crate::store::StoreError;
 use clock::Clock;
 use errands::Errands;
@@ -200,6 +200,23 @@ impl Server {
         match &self.shared.journal {
             Some(journal) => journal.backup(file, progress),
             None => Err(journal::no_backup(file, "nothing is kept")),
+        }
+    }
+
+    /// Has all that is to be kept by now written to the disk, and waits for it, `limit` at most; how
+    /// that went, [`Self::store_view`] says.
+    pub fn flush(&self, limit: Duration) {
+        if let Some(journal) = &self.shared.journal {
+            journal.flush(limit);
+        }
+    }
+
+    /// Reads messages that are kept; `None` where one is not there any more. Waits for the disk.
+    #[must_use]
+    pub fn stored(&self, mids: &[Mid]) -> Vec<Option<StoredMessage>> {
+        match &self.shared.journal {
+            Some(journal) => journal.look(mids),
+            None => vec![None; mids.len()],
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::batch::Batch;
-use crate::broker::{Load, Records, Trays};
+use crate::broker::{Load, Mid, Records, StoredMessage, Trays};
 use crate::store::{Backup, StoreError};
 
 /// Bytes that wait above which those who bring more are not read.
@@ -34,6 +34,13 @@ pub(super) enum Request {
         file: PathBuf,
         /// The copy, for the one who asks to write it.
         begun: Sender<Result<Backup, StoreError>>,
+    },
+    /// To read messages.
+    Look {
+        /// Which.
+        mids: Vec<Mid>,
+        /// Each, in order; `None` where it is not there any more.
+        seen: Sender<Vec<Option<StoredMessage>>>,
     },
 }
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::batch::{Batch, Kept};
 use super::inbox::Wakes;
 use super::latency::Latency;
-use super::loads::Loads;
-use crate::broker::{Class, Load, Loaded, Now, Records, Storing};
+use super::loads::{self, Loads};
+use crate::broker::{Class, Load, Loaded, Mid, Now, Records, StoredMessage, Storing};
 use crate::server::clock::Clock;
 use crate::store::{Store, StoreError, Usage};
 
@@ -299,5 +299,12 @@ impl Keeper {
         if self.is_open() {
             self.loads.answer(&mut *self.store, &self.pending, now, &mut self.outcome);
         }
+    }
+}
+
+impl Keeper {
+    /// Reads messages for an operator; `None` where one is not there any more, or cannot be read now.
+    pub(super) fn look(&mut self, mids: &[Mid], now: Now) -> Vec<Option<StoredMessage>> {
+        loads::look(mids, &mut *self.store, &self.pending, now)
     }
 }

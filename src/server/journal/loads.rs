@@ -84,6 +84,25 @@ impl Loads {
     }
 }
 
+/// Reads messages for an operator, once; `None` where one is not there any more, or cannot be read.
+pub(super) fn look(
+    mids: &[Mid],
+    store: &mut dyn Store,
+    pending: &Batch,
+    now: Now,
+) -> Vec<Option<StoredMessage>> {
+    let mut wanted = mids.to_vec();
+    wanted.sort_unstable();
+    let mut shelf = Shelf {
+        store,
+        pending: pending.find(&wanted),
+        unix_less_ticks_ms: now.unix_ms.saturating_sub(now.ticks_ms),
+        damaged: &mut Vec::new(),
+    };
+    let mut read = |mid: &Mid| shelf.read(*mid, Sid::MIN).ok().flatten();
+    mids.iter().map(|mid| read(mid).map(|(stored, _)| stored)).collect()
+}
+
 /// Where messages are read from.
 struct Shelf<'k> {
     store: &'k mut dyn Store,

@@ -34,7 +34,7 @@ pub(super) use keeper::Keeper;
 pub(super) use thread::run;
 
 use super::clock::Clock;
-use crate::broker::{Stats, Trays};
+use crate::broker::{Mid, Stats, StoredMessage, Trays};
 use crate::store::StoreError;
 use inbox::{Inbox, Request};
 use view::Board;
@@ -102,6 +102,13 @@ impl Journal {
         self.inbox.ask(Request::Backup { file: file.to_owned(), begun });
         let gone = "the broker stops, or its journal has failed";
         beginning.recv().unwrap_or_else(|_| Err(no_backup(file, gone)))?.write(progress)
+    }
+
+    /// Reads messages; `None` where one is not there any more.
+    pub(super) fn look(&self, mids: &[Mid]) -> Vec<Option<StoredMessage>> {
+        let (seen, looking) = mpsc::channel();
+        self.inbox.ask(Request::Look { mids: mids.to_vec(), seen });
+        looking.recv().unwrap_or_else(|_| vec![None; mids.len()])
     }
 
     pub(super) fn view(&self) -> StoreView {

@@ -192,6 +192,9 @@ impl<'s> Thread<'s> {
                 };
                 let _ = begun.send(outcome);
             }
+            Request::Look { mids, seen } => {
+                let _ = seen.send(self.keeper.look(&mids, Clock::now()));
+            }
         }
     }
 }
