@@ -12,6 +12,8 @@ mod bench;
 mod console;
 #[path = "cli/double.rs"]
 mod double;
+#[path = "cli/keep.rs"]
+mod keep;
 #[path = "cli/life.rs"]
 mod life;
 #[path = "cli/mqtt.rs"]
@@ -22,5 +24,7 @@ mod operate;
 mod properties;
 #[path = "cli/sessions.rs"]
 mod sessions;
+#[path = "cli/wire.rs"]
+mod wire;
 #[path = "cli/words.rs"]
 mod words;

@@ -7,7 +7,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
-use mqttd::admin::{About, Admin, Answers, Arguments, Host, NOUNS, Problem, Reloaded, Reply};
+use mqttd::admin::exchange::Entry;
+use mqttd::admin::{
+    About, Admin, Answers, Arguments, Copying, Host, NOUNS, Problem, Reloaded, Reply, Taking,
+};
 use mqttd::broker::{Admission, Directions, Limits, Methods};
 use mqttd::codec::{
     Connect, Packet, Properties, QoS, Subscribe, SubscriptionOptions, SubscriptionRequest, Version,
@@ -35,14 +38,17 @@ pub fn run(bytes: &[u8]) {
         Cut::TooLong => None,
     });
     STAGE.set();
-    for line in lines.take(REQUESTS_MAX) {
+    let mut lines = lines.take(REQUESTS_MAX);
+    while let Some(line) = lines.next() {
         assert!(line.len() <= REQUEST_BYTES_MAX && !line.contains(&b'\n'));
         comes_back::<mqttd::control::Reply>(line);
         comes_back::<Hello>(line);
         match Request::read(line) {
             Ok(request) => {
                 comes_back::<Request>(line);
-                answer(request);
+                if let Some(taking) = answer(request) {
+                    take(taking, &mut lines);
+                }
             }
             Err(problem) => shown(&problem),
         }
@@ -71,29 +77,51 @@ fn comes_back<F: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(lin
     assert_eq!(serde_json::from_slice::<F>(&written).expect("its own line"), frame);
 }
 
-fn answer(request: Request) {
+/// Lines for a call that takes some, up to an empty one.
+fn take(mut taking: Taking, lines: &mut dyn Iterator<Item = &Vec<u8>>) {
+    for line in lines {
+        if line.is_empty() {
+            if let Err(problem) = taking.finish() {
+                shown(&problem);
+            }
+            return;
+        }
+        comes_back::<Entry>(line);
+        if let Err(problem) = taking.take(line) {
+            return shown(&problem);
+        }
+    }
+}
+
+/// Answers a request; what takes lines is given back.
+fn answer(request: Request) -> Option<Taking> {
     let calls = || NOUNS.iter().flat_map(|noun| noun.calls);
     let known = calls().find(|call| call.name == request.call);
     let fits = known.is_some_and(|call| Arguments::check(call, request.args.clone()).is_ok());
     match STAGE.admin.answer(&request.call, request.args) {
         Ok(reply) => {
             assert!(fits, "answered in spite of its arguments");
-            turn(reply);
+            turn(reply)
         }
-        Err(problem) => shown(&problem),
+        Err(problem) => {
+            shown(&problem);
+            None
+        }
     }
 }
 
-fn turn(reply: Reply) {
+fn turn(reply: Reply) -> Option<Taking> {
     match reply {
         Reply::Value(value) => assert!(value.to_string().len() < 1 << 20),
-        Reply::Pages(pages) => {
-            for page in std::iter::from_fn(pages).take(PAGES_MAX) {
+        Reply::Pages(mut pages) => {
+            for page in std::iter::from_fn(|| pages().unwrap_or_default()).take(PAGES_MAX) {
                 assert!(page.len() <= 1024, "{} rows of a page", page.len());
             }
         }
         Reply::Lines(lines) => drop(lines),
+        Reply::Takes(taking) => return Some(taking),
     }
+    None
 }
 
 fn shown(problem: &Problem) {
@@ -199,6 +227,10 @@ impl Host for Process {
 
     fn reload(&self) -> Result<Reloaded, Problem> {
         Ok(Reloaded::default())
+    }
+
+    fn backup(&self) -> Result<Copying, Problem> {
+        Err(Problem::new("busy", "another backup is being made"))
     }
 
     fn stop(&self) {}

@@ -19,6 +19,9 @@ _mqttd() {
             mqttd,about)
                 cmd="mqttd__subcmd__about"
                 ;;
+            mqttd,backup)
+                cmd="mqttd__subcmd__backup"
+                ;;
             mqttd,check-config)
                 cmd="mqttd__subcmd__check__subcmd__config"
                 ;;
@@ -28,11 +31,17 @@ _mqttd() {
             mqttd,console)
                 cmd="mqttd__subcmd__console"
                 ;;
+            mqttd,export)
+                cmd="mqttd__subcmd__export"
+                ;;
             mqttd,foreground)
                 cmd="mqttd__subcmd__foreground"
                 ;;
             mqttd,help)
                 cmd="mqttd__subcmd__help"
+                ;;
+            mqttd,import)
+                cmd="mqttd__subcmd__import"
                 ;;
             mqttd,listeners)
                 cmd="mqttd__subcmd__listeners"
@@ -58,6 +67,9 @@ _mqttd() {
             mqttd,restart)
                 cmd="mqttd__subcmd__restart"
                 ;;
+            mqttd,restore)
+                cmd="mqttd__subcmd__restore"
+                ;;
             mqttd,sessions)
                 cmd="mqttd__subcmd__sessions"
                 ;;
@@ -72,6 +84,9 @@ _mqttd() {
                 ;;
             mqttd,stop)
                 cmd="mqttd__subcmd__stop"
+                ;;
+            mqttd,store)
+                cmd="mqttd__subcmd__store"
                 ;;
             mqttd,sub)
                 cmd="mqttd__subcmd__sub"
@@ -112,6 +127,9 @@ _mqttd() {
             mqttd__subcmd__help,about)
                 cmd="mqttd__subcmd__help__subcmd__about"
                 ;;
+            mqttd__subcmd__help,backup)
+                cmd="mqttd__subcmd__help__subcmd__backup"
+                ;;
             mqttd__subcmd__help,check-config)
                 cmd="mqttd__subcmd__help__subcmd__check__subcmd__config"
                 ;;
@@ -121,11 +139,17 @@ _mqttd() {
             mqttd__subcmd__help,console)
                 cmd="mqttd__subcmd__help__subcmd__console"
                 ;;
+            mqttd__subcmd__help,export)
+                cmd="mqttd__subcmd__help__subcmd__export"
+                ;;
             mqttd__subcmd__help,foreground)
                 cmd="mqttd__subcmd__help__subcmd__foreground"
                 ;;
             mqttd__subcmd__help,help)
                 cmd="mqttd__subcmd__help__subcmd__help"
+                ;;
+            mqttd__subcmd__help,import)
+                cmd="mqttd__subcmd__help__subcmd__import"
                 ;;
             mqttd__subcmd__help,listeners)
                 cmd="mqttd__subcmd__help__subcmd__listeners"
@@ -151,6 +175,9 @@ _mqttd() {
             mqttd__subcmd__help,restart)
                 cmd="mqttd__subcmd__help__subcmd__restart"
                 ;;
+            mqttd__subcmd__help,restore)
+                cmd="mqttd__subcmd__help__subcmd__restore"
+                ;;
             mqttd__subcmd__help,sessions)
                 cmd="mqttd__subcmd__help__subcmd__sessions"
                 ;;
@@ -165,6 +192,9 @@ _mqttd() {
                 ;;
             mqttd__subcmd__help,stop)
                 cmd="mqttd__subcmd__help__subcmd__stop"
+                ;;
+            mqttd__subcmd__help,store)
+                cmd="mqttd__subcmd__help__subcmd__store"
                 ;;
             mqttd__subcmd__help,sub)
                 cmd="mqttd__subcmd__help__subcmd__sub"
@@ -204,6 +234,9 @@ _mqttd() {
                 ;;
             mqttd__subcmd__help__subcmd__sessions,show)
                 cmd="mqttd__subcmd__help__subcmd__sessions__subcmd__show"
+                ;;
+            mqttd__subcmd__help__subcmd__store,check)
+                cmd="mqttd__subcmd__help__subcmd__store__subcmd__check"
                 ;;
             mqttd__subcmd__help__subcmd__subscriptions,list)
                 cmd="mqttd__subcmd__help__subcmd__subscriptions__subcmd__list"
@@ -271,6 +304,18 @@ _mqttd() {
             mqttd__subcmd__sessions__subcmd__help,show)
                 cmd="mqttd__subcmd__sessions__subcmd__help__subcmd__show"
                 ;;
+            mqttd__subcmd__store,check)
+                cmd="mqttd__subcmd__store__subcmd__check"
+                ;;
+            mqttd__subcmd__store,help)
+                cmd="mqttd__subcmd__store__subcmd__help"
+                ;;
+            mqttd__subcmd__store__subcmd__help,check)
+                cmd="mqttd__subcmd__store__subcmd__help__subcmd__check"
+                ;;
+            mqttd__subcmd__store__subcmd__help,help)
+                cmd="mqttd__subcmd__store__subcmd__help__subcmd__help"
+                ;;
             mqttd__subcmd__subscriptions,help)
                 cmd="mqttd__subcmd__subscriptions__subcmd__help"
                 ;;
@@ -314,7 +359,7 @@ _mqttd() {
 
     case "${cmd}" in
         mqttd)
-            opts="-h -V --json --quiet --home --config --timeout --no-systemd --help --version start stop restart console foreground ping status reload check-config version pub sub about clients sessions queue subscriptions topics listeners stats log publish help"
+            opts="-h -V --json --quiet --home --config --timeout --no-systemd --help --version start stop restart console foreground ping status reload check-config version pub sub backup restore export import store about clients sessions queue subscriptions topics listeners stats log publish help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,6 +399,46 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__about)
+            opts="-h --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__backup)
             opts="-h --json --quiet --home --config --timeout --no-systemd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -715,6 +800,65 @@ _mqttd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mqttd__subcmd__export)
+            opts="-h --retained --sessions --queues --client --from --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mqttd__subcmd__foreground)
             opts="-h --user --json --quiet --home --config --timeout --no-systemd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -760,7 +904,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__help)
-            opts="start stop restart console foreground ping status reload check-config version pub sub about clients sessions queue subscriptions topics listeners stats log publish help"
+            opts="start stop restart console foreground ping status reload check-config version pub sub backup restore export import store about clients sessions queue subscriptions topics listeners stats log publish help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -774,6 +918,20 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__help__subcmd__about)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__help__subcmd__backup)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -871,6 +1029,20 @@ _mqttd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mqttd__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mqttd__subcmd__help__subcmd__foreground)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -886,6 +1058,20 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1053,6 +1239,20 @@ _mqttd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mqttd__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mqttd__subcmd__help__subcmd__sessions)
             opts="list show delete"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1154,6 +1354,34 @@ _mqttd() {
         mqttd__subcmd__help__subcmd__stop)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__help__subcmd__store)
+            opts="check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__help__subcmd__store__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1270,6 +1498,46 @@ _mqttd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__import)
+            opts="-h --replace --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1996,6 +2264,50 @@ _mqttd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mqttd__subcmd__restore)
+            opts="-h --retained --sessions --client --replace --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mqttd__subcmd__sessions)
             opts="-h --json --quiet --home --config --timeout --no-systemd --help list show delete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2391,6 +2703,128 @@ _mqttd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store)
+            opts="-h --json --quiet --home --config --timeout --no-systemd --help check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__check)
+            opts="-h --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__help)
+            opts="check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

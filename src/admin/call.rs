@@ -99,10 +99,31 @@ pub enum AnswerBy {
     Pages(fn(&Admin, &Arguments) -> Result<Pages, Problem>),
     /// Lines, until one side leaves.
     Lines(fn(&Admin, &Arguments) -> Result<Lines, Problem>),
+    /// Lines that the caller sends, then one value.
+    Takes(fn(&Admin, &Arguments) -> Result<Taking, Problem>),
 }
 
-/// Rows in pages: called until it gives `None`. A page is made when it is asked for.
-pub type Pages = Box<dyn FnMut() -> Option<Vec<Value>> + Send>;
+/// Rows in pages: called until it gives `None`, or says why there are no more. A page is made when
+/// it is asked for.
+pub type Pages = Box<dyn FnMut() -> Result<Option<Vec<Value>>, Problem> + Send>;
+
+/// What takes in the lines of one caller.
+pub type Taking = Box<dyn Takes>;
+
+/// Takes in what a caller sends, line by line.
+pub trait Takes: Send {
+    /// One line, without its newline. May wait.
+    ///
+    /// # Errors
+    /// It cannot be taken in; no more are taken.
+    fn take(&mut self, line: &[u8]) -> Result<(), Problem>;
+
+    /// There are no more: what came of it. May wait.
+    ///
+    /// # Errors
+    /// What was taken in is not complete, or could not be kept.
+    fn finish(self: Box<Self>) -> Result<Value, Problem>;
+}
 
 /// A live feed of lines.
 pub type Lines = broadcast::Receiver<Arc<str>>;
@@ -115,6 +136,8 @@ pub enum Reply {
     Pages(Pages),
     /// Lines, until one side leaves.
     Lines(Lines),
+    /// The caller's turn to send lines.
+    Takes(Taking),
 }
 
 /// Something that answers calls: [`Admin`], or a double in tests of the faces.

@@ -230,7 +230,7 @@ fn fits(client: &Client, filter: &str) -> bool {
 pub(super) fn pages(mut rows: impl Iterator<Item = Value> + Send + 'static) -> Pages {
     Box::new(move || {
         let page: Vec<_> = rows.by_ref().take(PAGE_ROWS).collect();
-        (!page.is_empty()).then_some(page)
+        Ok((!page.is_empty()).then_some(page))
     })
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use super::Copying;
+
 /// The process the broker lives in.
 pub trait Host: Send + Sync + 'static {
     /// Who and where it is.
@@ -25,6 +27,12 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// Not a level.
     fn set_log_level(&self, level: &str) -> Result<(), Problem>;
+
+    /// Begins to copy what is kept.
+    ///
+    /// # Errors
+    /// Another copy is being made.
+    fn backup(&self) -> Result<Copying, Problem>;
 
     /// The live log, one rendered line each; slow readers lose lines, never slow the broker.
     fn watch_log(&self) -> broadcast::Receiver<std::sync::Arc<str>>;

@@ -4,11 +4,14 @@
 //! and permissions from [`NOUNS`] and hand requests to [`Answers::answer`]. Nothing here knows a
 //! socket or a screen.
 
+mod backup;
 pub mod base64;
 mod broker;
 mod call;
 mod clients;
+pub mod exchange;
 mod host;
+mod import;
 mod listeners;
 mod log;
 mod publish;
@@ -25,13 +28,15 @@ use serde_json::{Map, Value};
 use crate::broker::Now;
 use crate::server::Server;
 
+pub use backup::{Copied, Copying};
 pub use broker::{Status, StoreStatus};
 pub use call::{
     AnswerBy, Answers, Argument, Arguments, Call, Completion, Kind, Lines, Noun, Pages, Permission,
-    Reply,
+    Reply, Takes, Taking,
 };
 pub use clients::Client;
 pub use host::{About, Host, Problem, Reloaded};
+pub use import::Imported;
 pub use listeners::Listener;
 pub use queue::Waiting;
 pub use retained::Retained;
@@ -50,6 +55,8 @@ pub const NOUNS: &[Noun] = &[
     stats::NOUN,
     log::NOUN,
     publish::NOUN,
+    backup::NOUN,
+    import::NOUN,
 ];
 
 /// What answers every call: the broker, and the process around it.
@@ -88,6 +95,7 @@ impl Answers for Admin {
             AnswerBy::Value(answer) => answer(self, &arguments).map(Reply::Value),
             AnswerBy::Pages(answer) => answer(self, &arguments).map(Reply::Pages),
             AnswerBy::Lines(answer) => answer(self, &arguments).map(Reply::Lines),
+            AnswerBy::Takes(answer) => answer(self, &arguments).map(Reply::Takes),
         }
     }
 }

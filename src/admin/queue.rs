@@ -8,6 +8,7 @@ use super::call::{AnswerBy, Argument, Arguments, Call, Completion, Kind, Noun, P
 use super::clients::{absent, pages};
 use super::{Admin, Problem};
 use crate::broker::{Stage, WaitingView};
+use crate::server::Server;
 
 /// The noun.
 pub(super) const NOUN: Noun = Noun {
@@ -31,6 +32,9 @@ pub(super) const NOUN: Noun = Noun {
         answer: AnswerBy::Pages(list),
     }],
 };
+
+/// Messages read from the store at once: each may be large.
+const READ_AT_ONCE: usize = 16;
 
 /// One message that waits for a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,12 +99,38 @@ fn list(admin: &Admin, arguments: &Arguments) -> Result<Pages, Problem> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let with_payload = arguments.flag("payload");
     let home = admin.server.home(client_id);
-    // One look at the shard, so that what is shown stood there at one moment; the contents are
-    // shared, not copied.
+    // One look at the shard, so that what is shown stood there at one moment. Contents that are in
+    // memory are shared, not copied; the others are read from the store when their turn comes.
     let Some(waiting) = admin.server.ask(home, |shard, now| shard.waiting(client_id, limit, now))
     else {
         return Err(absent(client_id));
     };
-    let rows = waiting.into_iter().map(move |view| json!(Waiting::new(&view, with_payload)));
+    let (server, mut waiting) = (admin.server.clone(), waiting.into_iter());
+    let some = std::iter::from_fn(move || {
+        let some: Vec<_> = waiting.by_ref().take(READ_AT_ONCE).collect();
+        (!some.is_empty()).then_some(some)
+    });
+    let rows = some
+        .flat_map(move |some| with_contents(&server, some))
+        .map(move |view| json!(Waiting::new(&view, with_payload)));
     Ok(pages(rows))
+}
+
+/// Puts in what is in the store only. What the client has acknowledged meanwhile is left out.
+fn with_contents(server: &Server, mut some: Vec<WaitingView>) -> Vec<WaitingView> {
+    let is_parked = |view: &WaitingView| view.message.is_none() && view.mid.is_some();
+    let parked = some.iter().filter(|view| is_parked(view));
+    let mids: Vec<_> = parked.filter_map(|view| view.mid).collect();
+    if mids.is_empty() {
+        return some;
+    }
+    let mut stored = server.stored(&mids).into_iter();
+    some.retain_mut(|view| {
+        if is_parked(view) {
+            view.message = stored.next().flatten().map(|stored| stored.message);
+            return view.message.is_some();
+        }
+        true
+    });
+    some
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::keep::{ExportArgs, ImportArgs, RestoreArgs, StoreVerb};
 use super::mqtt::{PUB_EXAMPLES, PubArgs, SUB_EXAMPLES, SubArgs};
 
 /// Options every verb takes.
@@ -178,6 +179,52 @@ pub(super) enum Verb {
     /// (or of --home) is used.
     #[command(disable_help_flag = true, after_long_help = SUB_EXAMPLES)]
     Sub(SubArgs),
+
+    /// Copy all that is kept into a file, while the broker runs
+    ///
+    /// Sessions, subscriptions, messages that wait, and retained messages, as they are at one
+    /// moment; the broker serves its clients meanwhile. It makes the copy in its data directory,
+    /// which needs as much room there as the store has, and hands it to this command, which writes
+    /// FILE with the rights of the user. FILE is a new one, or `-` for standard output. While it is
+    /// not whole it is called FILE.part.
+    #[command(after_long_help = BACKUP_EXAMPLES)]
+    Backup {
+        /// Where to write; `-` for standard output
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+
+    /// Take a backup back: all of it while the broker is stopped, or parts while it runs
+    ///
+    /// Without an option FILE takes the place of the store. The broker must be stopped; the store
+    /// that was there is kept beside the new one, as mqttd.db.before-restore. FILE is read whole
+    /// and checked before anything is changed. With --retained, --sessions or --client these parts
+    /// of FILE go into the running broker. What is there already is left alone, unless --replace
+    /// is given. Clients that subscribe to a topic whose retained message comes back receive it.
+    #[command(after_long_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
+
+    /// Write what is kept as lines of JSON
+    ///
+    /// One object a line: retained messages, sessions, messages that wait. Without an option all of
+    /// them. It is what the broker keeps on disk at one moment: a running broker hands out a copy
+    /// of its store, which is read by this command. Sessions that end with their connection are
+    /// not kept. The format is described in /usr/share/doc/mqttd/backup.md.
+    #[command(after_long_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+
+    /// Take lines of an export into the running broker
+    ///
+    /// All lines of a file are checked before the first is taken in. What is there already is left
+    /// alone, unless --replace is given: then the session that is there ends, with its connection,
+    /// and the retained message is replaced. Clients that subscribe to a topic whose retained
+    /// message comes receive it. Returns when all of it is on the disk.
+    #[command(after_long_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+
+    /// Check or repair the store of a stopped broker
+    #[command(subcommand)]
+    Store(StoreVerb),
 }
 
 /// What booting takes.
@@ -189,6 +236,28 @@ pub(super) struct BootArgs {
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub(super) user: Option<String>,
 }
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  mqttd backup /var/backups/mqttd-$(date +%F)
+  ssh server mqttd backup - > server.mqttd";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  sudo mqttd stop && sudo mqttd restore mqttd-2026-11-24 && sudo mqttd start
+  mqttd restore mqttd-2026-11-24 --retained
+  mqttd restore mqttd-2026-11-24 --client attic-sensor --replace";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  mqttd export --retained | jq -r .retained.topic
+  mqttd export everything.jsonl
+  mqttd export --from mqttd-2026-11-24 --client attic-sensor";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  mqttd import everything.jsonl
+  ssh server mqttd export --retained | mqttd import -";
 
 const AFTER: &str = "\
 Exit status:

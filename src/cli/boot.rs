@@ -1,11 +1,14 @@
 //! What the command needs from the process that holds a broker: the only way from here to a boot.
 //!
 //! `daemon` implements [`Boot`], `main.rs` hands it to [`super::run`]. Nothing here boots, forks,
-//! reads a configuration or opens a port.
+//! reads a configuration or a store, or opens a port.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::admin::Problem;
+use crate::admin::exchange::{Entry, Totals};
 use crate::control::Place;
 
 /// Boots brokers and looks at what a boot would need.
@@ -63,6 +66,90 @@ pub trait Boot {
 
     /// The time, in milliseconds since 1970.
     fn unix_ms(&self) -> u64;
+
+    /// Reads what is kept and hands out what is selected as the lines of an export, the first and
+    /// the last included. The copy or the store is left as it is.
+    ///
+    /// # Errors
+    /// It cannot be read, or `take` could not go on.
+    fn read_kept(
+        &self,
+        kept: &Kept<'_>,
+        selection: &Selection,
+        take: &mut dyn FnMut(Entry) -> io::Result<()>,
+    ) -> Result<(), TakeError>;
+
+    /// Puts a copy in the place of the store of an instance that does not run; the store that was
+    /// there is kept beside it. `progress` is told how many bytes are copied.
+    ///
+    /// # Errors
+    /// The instance runs, or the copy is not sound or cannot be written; then nothing has changed.
+    fn restore(
+        &self,
+        place: &Place,
+        file: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Restored, Failure>;
+
+    /// Reads all of the store of an instance that does not run. `progress` is told how many records
+    /// were read.
+    ///
+    /// # Errors
+    /// It runs, or the store is damaged or cannot be read.
+    fn check_store(&self, place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Sound, Failure>;
+}
+
+/// Where something is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept<'p> {
+    /// In a file that is a copy of a store.
+    Copy(PathBuf),
+    /// The same, and the file loses its name as soon as it is open.
+    Passing(PathBuf),
+    /// In the store of an instance that does not run.
+    Store(&'p Place),
+}
+
+/// What of it is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Retained messages.
+    pub retained: bool,
+    /// Sessions with their subscriptions.
+    pub sessions: bool,
+    /// Messages that wait for sessions.
+    pub queues: bool,
+    /// Sessions of this client, and messages for it, only.
+    pub client_id: Option<String>,
+}
+
+/// Why reading what is kept ended.
+#[derive(Debug)]
+pub enum TakeError {
+    /// It could not be read.
+    Kept(Failure),
+    /// Who took it could not go on.
+    Taker(io::Error),
+}
+
+/// What [`Boot::restore`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What is in the store now.
+    pub totals: Totals,
+    /// The store that was there before, if there was one.
+    pub aside: Option<PathBuf>,
+}
+
+/// A store without damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub totals: Totals,
+    /// Bytes of a commit that nobody was told of and that a start will cut off.
+    pub torn_bytes: u64,
 }
 
 /// A broker that runs in this process.

@@ -11,6 +11,7 @@ mod confirm;
 mod console;
 mod deadline;
 mod instance;
+mod keep;
 mod meanwhile;
 mod mqtt;
 mod nouns;
@@ -34,7 +35,10 @@ use args::{Globals, Line, Verb};
 use report::{Report, Voice, complain};
 use verbs::Errand;
 
-pub use boot::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
+pub use boot::{
+    Boot, BootOptions, Checked, Exit, Failure, Kept, Restored, Running, Selection, Sound, Spawned,
+    TakeError,
+};
 pub use codes::CODES;
 pub use report::stderr_is_journal;
 
@@ -101,12 +105,14 @@ fn act(boot: &dyn Boot, matches: &ArgMatches) -> Exit {
 /// Does one verb and says what came of it.
 fn perform(errand: &mut Errand<'_>, matches: &ArgMatches) -> Exit {
     let (mut action, voice) = (action(matches), errand.voice);
-    let done = match nouns::call_of(matches, NOUNS) {
-        Some(meant) if !Verb::has_subcommand(meant.call.name) => {
+    let is_verb = matches.subcommand_name().is_some_and(Verb::has_subcommand);
+    let meant = if is_verb { None } else { nouns::call_of(matches, NOUNS) };
+    let done = match meant {
+        Some(meant) => {
             meant.call.name.clone_into(&mut action);
             verbs::ask(errand, meant)
         }
-        _ => match Verb::from_arg_matches(matches) {
+        None => match Verb::from_arg_matches(matches) {
             Ok(verb) => go(errand, verb),
             Err(error) => return refuse(&error, voice.json),
         },
@@ -148,6 +154,11 @@ fn go(errand: &mut Errand<'_>, verb: Verb) -> Result<Report, Failure> {
         Verb::Version { daemon } => verbs::version(errand, daemon),
         Verb::Pub(args) => mqtt::publish(errand, &args),
         Verb::Sub(args) => mqtt::subscribe(errand, &args),
+        Verb::Backup { file } => keep::backup(errand, &file),
+        Verb::Restore(args) => keep::restore(errand, &args),
+        Verb::Export(args) => keep::export(errand, &args),
+        Verb::Import(args) => keep::import(errand, &args),
+        Verb::Store(verb) => keep::store(errand, verb),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Called by `cli` only. It brings back what the daemon said; what that means for the operator
 //! is said elsewhere.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -15,6 +15,12 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::frame::{self, Hello, PROTOCOL, Reply, Request};
 use crate::admin::Problem;
+
+/// How long the daemon may take for what is sent to it at a time, and for its last word.
+const UPLOAD_SECS_MAX: u64 = 300;
+
+/// Bytes sent at a time.
+const UPLOAD_PIECE_BYTES: usize = 128 << 10;
 
 /// A connection to a daemon whose hello has not been read yet.
 #[derive(Debug)]
@@ -190,29 +196,71 @@ impl Client {
         self.next_id += 1;
         let request = Request { id, call: call.to_owned(), args };
         // A daemon that refuses this peer has said so and closed: its word is read below.
-        let sent = self.reader.get_mut().write_all(&frame::line(&request));
+        let _ = self.reader.get_mut().write_all(&frame::line(&request));
         loop {
-            let line = match read_line(&mut self.reader) {
-                Err(CallError::Lost) if sent.is_err() => return Err(CallError::Lost),
-                line => line?,
-            };
-            let reply: Reply = serde_json::from_str(&line).map_err(|_| CallError::Lost)?;
+            let reply = self.reply()?;
             let value = reply.result.unwrap_or(Value::Null);
-            match (reply.ok, reply.more) {
-                (true, true) => {
-                    if take(value).is_break() {
-                        return Ok(None);
-                    }
-                }
-                (true, false) => return Ok(Some(value)),
-                (false, _) => {
-                    let problem = reply.error.unwrap_or_else(|| {
-                        Problem::new("internal", "the daemon reports a failure without a reason")
-                    });
-                    return Err(CallError::Problem(problem));
-                }
+            if !reply.more {
+                return Ok(Some(value));
+            }
+            if take(value).is_break() {
+                return Ok(None);
             }
         }
+    }
+
+    /// Asks a call that takes lines: `send` writes them, none of them empty. What `send` ran into
+    /// is in the inner result; then the daemon was told of no end.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn upload<E: From<io::Error>>(
+        &mut self,
+        call: &str,
+        args: Map<String, Value>,
+        send: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<Result<Value, E>, CallError> {
+        // Its first word is that it is ready.
+        if let Some(value) = self.stream(call, args, |_| ControlFlow::Break(()))? {
+            return Ok(Ok(value));
+        }
+        let stream = self.reader.get_ref().try_clone().map_err(|_| CallError::Lost)?;
+        let limit = Some(Duration::from_secs(UPLOAD_SECS_MAX));
+        if stream.set_write_timeout(limit).and_then(|()| stream.set_read_timeout(limit)).is_err() {
+            return Err(CallError::Lost);
+        }
+        let mut outlet = Outlet { stream, failed: false };
+        let mut writer = BufWriter::with_capacity(UPLOAD_PIECE_BYTES, &mut outlet);
+        let sent = send(&mut writer)
+            .and_then(|()| writer.write_all(b"\n").and_then(|()| writer.flush()).map_err(E::from));
+        drop(writer.into_parts()); // what was not sent is not to be
+        match sent {
+            // What cannot be sent was not wanted: the daemon has said why.
+            Err(error) if !outlet.failed => Ok(Err(error)),
+            _ => self.last_reply().map(Ok),
+        }
+    }
+
+    /// The end of an answer whose beginning was read.
+    fn last_reply(&mut self) -> Result<Value, CallError> {
+        loop {
+            let reply = self.reply()?;
+            if !reply.more {
+                return Ok(reply.result.unwrap_or(Value::Null));
+            }
+        }
+    }
+
+    /// The next line of an answer; its problem, if it tells one.
+    fn reply(&mut self) -> Result<Reply, CallError> {
+        let line = read_line(&mut self.reader)?;
+        let reply: Reply = serde_json::from_str(&line).map_err(|_| CallError::Lost)?;
+        if reply.ok {
+            return Ok(reply);
+        }
+        Err(CallError::Problem(reply.error.unwrap_or_else(|| {
+            Problem::new("internal", "the daemon reports a failure without a reason")
+        })))
     }
 
     /// Waits until the daemon closes the connection, as it does when it ends; `false` when the
@@ -228,6 +276,22 @@ impl Client {
                 Err(error) => return !is_timeout(&error),
             }
         }
+    }
+}
+
+/// The way out of an upload; it remembers whether it was barred.
+struct Outlet {
+    stream: UnixStream,
+    failed: bool,
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes).inspect_err(|_| self.failed = true)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -95,6 +95,7 @@ impl Conversation {
             Ok(Reply::Value(value)) => self.reply(&frame::Reply::last(id, value)).await,
             Ok(Reply::Pages(pages)) => self.pages(id, pages).await,
             Ok(Reply::Lines(lines)) => self.lines(id, lines).await,
+            Ok(Reply::Takes(takes)) => self.takes(id, takes).await,
             Err(problem) => self.reply(&frame::Reply::problem(Some(id), problem)).await,
         }
     }
@@ -107,12 +108,12 @@ impl Conversation {
             })
             .await;
             let page = match turned {
-                Ok((Some(page), rest)) => {
+                Ok((Ok(Some(page)), rest)) => {
                     pages = rest;
                     page
                 }
-                Ok((None, _)) => return self.reply(&frame::Reply::last(id, json!([]))).await,
-                Err(problem) => {
+                Ok((Ok(None), _)) => return self.reply(&frame::Reply::last(id, json!([]))).await,
+                Ok((Err(problem), _)) | Err(problem) => {
                     return self.reply(&frame::Reply::problem(Some(id), problem)).await;
                 }
             };
@@ -148,7 +149,7 @@ impl Conversation {
         }
     }
 
-    async fn reply(&mut self, reply: &frame::Reply) -> io::Result<()> {
+    pub(super) async fn reply(&mut self, reply: &frame::Reply) -> io::Result<()> {
         write(&mut self.stream, &frame::line(reply)).await
     }
 }
@@ -182,7 +183,9 @@ async fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Runs what may wait on a thread that may.
-async fn aside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, Problem> {
+pub(super) async fn aside<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| {
         Problem::new("internal", "the call did not finish; the log says more")
             .hint("this is a fault of mqttd: please report it")

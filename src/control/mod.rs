@@ -10,6 +10,9 @@
 //! daemon   {"id":1,"ok":true,"result":[]}
 //! ```
 //!
+//! A call that takes lines is answered with `"more":true` first; then the command sends its lines and
+//! an empty one, and the daemon says what came of it, or before that why it takes no more.
+//!
 //! What is asked and answered belongs to `admin`; this room only carries it, and keeps anybody
 //! from getting in the way: requests of 64 KiB at most, 5 s to send one, a bounded number of
 //! connections of which the longest idle leaves when another comes.
@@ -22,6 +25,7 @@ mod frame;
 mod peer;
 mod place;
 mod serve;
+mod takes;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! The socket against a double of the broker: limits, crowds, feeds, versions.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
 use super::*;
-use crate::admin::{Answers, Problem, Reply as Answer};
+use crate::admin::{Answers, Problem, Reply as Answer, Takes};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Answers `ping`, `rows` (250 in pages of 100), `feed` and `echo`.
+/// Answers `ping`, `rows` (250 in pages of 100), `sum`, `feed` and `echo`.
 struct Double {
     feed: broadcast::Sender<Arc<str>>,
 }
@@ -31,12 +31,29 @@ impl Answers for Double {
                 Ok(Answer::Pages(Box::new(move || {
                     let page: Vec<_> = (next..250.min(next + 100)).map(Value::from).collect();
                     next += 100;
-                    (!page.is_empty()).then_some(page)
+                    Ok((!page.is_empty()).then_some(page))
                 })))
             }
+            "sum" => Ok(Answer::Takes(Box::new(Sum(0)))),
             "feed" => Ok(Answer::Lines(self.feed.subscribe())),
             _ => Err(Problem::new("unknown_call", format!("no call {call:?}"))),
         }
+    }
+}
+
+/// Adds up the numbers it takes, up to 1000.
+struct Sum(u64);
+
+impl Takes for Sum {
+    fn take(&mut self, line: &[u8]) -> Result<(), Problem> {
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        let number: Option<u64> = text.trim().parse().ok();
+        self.0 += number.ok_or_else(|| Problem::new("bad_argument", "no number"))?;
+        if self.0 > 1000 { Err(Problem::new("bad_argument", "too much")) } else { Ok(()) }
+    }
+
+    fn finish(self: Box<Self>) -> Result<Value, Problem> {
+        Ok(json!(self.0))
     }
 }
 
@@ -120,6 +137,57 @@ fn a_list_comes_in_pages_and_whole() {
     assert_eq!((pages, last), (3, Some(json!([]))));
     let rows = client.call("rows", Map::new()).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 250);
+}
+
+#[test]
+fn a_call_takes_lines_of_any_length_and_the_conversation_goes_on() {
+    let fixture = fixture();
+    let mut client = fixture.client();
+    let sum = client.upload("sum", Map::new(), |lines| {
+        lines.write_all(b"1\n2\n")?;
+        let long = format!("{}3\n", " ".repeat(3 * REQUEST_BYTES_MAX));
+        lines.write_all(long.as_bytes())
+    });
+    assert_eq!(sum.unwrap().unwrap(), json!(6));
+    assert_eq!(client.call("ping", Map::new()).unwrap(), json!("pong"));
+    // A call that takes none answers at once.
+    let pong = client.upload("ping", Map::new(), |_| -> io::Result<()> { panic!("not asked") });
+    assert_eq!(pong.unwrap().unwrap(), json!("pong"));
+}
+
+#[test]
+fn what_follows_the_empty_line_is_the_next_request() {
+    let fixture = fixture();
+    let mut stream = fixture.raw();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().skip(1);
+    stream.write_all(b"{\"call\":\"sum\"}\n4\n5\n\n{\"call\":\"ping\"}\n").unwrap();
+    let mut results = Vec::new();
+    for _ in 0..3 {
+        let reply: Reply = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        results.push((reply.more, reply.result));
+    }
+    assert!(results[0].0);
+    assert_eq!(results[1..], [(false, Some(json!(9))), (false, Some(json!("pong")))]);
+}
+
+#[test]
+fn lines_that_are_not_wanted_end_the_conversation_with_the_reason() {
+    let fixture = fixture();
+    let Err(CallError::Problem(problem)) = fixture.client().upload("sum", Map::new(), |lines| {
+        loop {
+            lines.write_all(b"400\n")?;
+        }
+    }) as Result<io::Result<Value>, _>
+    else {
+        panic!("no problem");
+    };
+    assert_eq!(problem.message, "too much");
+    // The sender's own fault is told to nobody, and nothing is finished.
+    let failed = fixture.client().upload("sum", Map::new(), |lines| {
+        lines.write_all(b"1\n")?;
+        Err(io::Error::other("no such file"))
+    });
+    assert_eq!(failed.unwrap().unwrap_err().to_string(), "no such file");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the command needs of this room: [`Boot`].
 
+use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,8 +12,12 @@ use super::host::Wish;
 use super::life::{Preparation, Ready, live, prepare, prepare_here};
 use super::privilege::Account;
 use super::readiness::{Readiness, Report};
-use super::{Mode, failure, listen, status};
-use crate::cli::{Boot, BootOptions, Checked, Exit, Failure, Running, Spawned};
+use super::{Mode, failure, listen, offline, status};
+use crate::admin::exchange::Entry;
+use crate::cli::{
+    Boot, BootOptions, Checked, Exit, Failure, Kept, Restored, Running, Selection, Sound, Spawned,
+    TakeError,
+};
 use crate::control::Place;
 use crate::server::clock::Clock;
 
@@ -98,6 +104,28 @@ impl Boot for Daemon {
 
     fn unix_ms(&self) -> u64 {
         Clock::now().unix_ms
+    }
+
+    fn read_kept(
+        &self,
+        kept: &Kept<'_>,
+        selection: &Selection,
+        take: &mut dyn FnMut(Entry) -> io::Result<()>,
+    ) -> Result<(), TakeError> {
+        offline::read_kept(kept, selection, take)
+    }
+
+    fn restore(
+        &self,
+        place: &Place,
+        file: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Restored, Failure> {
+        offline::restore(place, file, progress)
+    }
+
+    fn check_store(&self, place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Sound, Failure> {
+        offline::check(place, progress)
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::{broadcast, mpsc};
 use super::config::{self, Config, Loaded, LogLevel};
 use super::logging::Logging;
 use super::systemd::Systemd;
-use super::{failure, machine, status};
-use crate::admin::{About, Host, Problem, Reloaded};
+use super::{backup, failure, machine, status};
+use crate::admin::{About, Copying, Host, Problem, Reloaded};
 use crate::broker::{Limits, Methods};
 use crate::control::Place;
 use crate::server::clock::Clock;
@@ -32,6 +32,8 @@ pub(super) struct Instance {
     pub(super) server: Server,
     pub(super) logging: Arc<Logging>,
     pub(super) systemd: Systemd,
+    /// Whose turn it is to copy the store.
+    pub(super) backups: backup::Turn,
     pub(super) wishes: mpsc::UnboundedSender<Wish>,
     pub(super) started_unix_ms: u64,
     pub(super) started_ticks_ms: u64,
@@ -95,6 +97,10 @@ impl Host for Instance {
                 Err(problem)
             }
         }
+    }
+
+    fn backup(&self) -> Result<Copying, Problem> {
+        backup::begin(&self.server, &self.place.data_dir, &self.backups)
     }
 
     fn stop(&self) {

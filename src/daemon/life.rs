@@ -18,7 +18,7 @@ use super::logging::Logging;
 use super::privilege::{self, Account};
 use super::readiness::{Readiness, Report};
 use super::systemd::Systemd;
-use super::{Mode, failure, listen, machine, status, surroundings, wait};
+use super::{Mode, backup, failure, listen, machine, status, surroundings, wait};
 use crate::admin::{Admin, Host};
 use crate::cli::{BootOptions, Failure};
 use crate::control::{Door, Place, serve};
@@ -157,6 +157,7 @@ fn serve_all(
         server: server.clone(),
         logging,
         systemd,
+        backups: backup::Turn::default(),
         wishes: sender,
         started_unix_ms: now.unix_ms,
         started_ticks_ms: now.ticks_ms,

@@ -3,9 +3,11 @@
 //! `main` hands [`Daemon`] to the command, which boots brokers through it. Everything here waits,
 //! reads the environment, or asks the system; what is served, the floors below know.
 
+mod backup;
 mod boot;
 pub mod config;
 mod detach;
+mod export;
 mod failure;
 mod holder;
 mod host;
@@ -15,6 +17,7 @@ mod listen;
 mod lock;
 mod logging;
 mod machine;
+mod offline;
 mod owner;
 mod privilege;
 mod readiness;

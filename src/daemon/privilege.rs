@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setuid};
+use nix::unistd::{Gid, Uid, User, getegid, geteuid, initgroups, setegid, seteuid, setgid, setuid};
 
 use super::{failure, owner};
 use crate::cli::{Exit, Failure};
@@ -62,6 +62,30 @@ impl Account {
         }
     }
 
+    /// The user a directory belongs to, for root; `None` when this process is to stay who it is.
+    pub(super) fn owner_of(directory: &Path) -> Result<Option<Self>, Failure> {
+        let metadata = fs::metadata(directory)
+            .map_err(|error| failure::with_file("look at", directory, &error))?;
+        if !geteuid().is_root() || metadata.uid() == 0 {
+            return Ok(None);
+        }
+        let (uid, gid) = (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid()));
+        let name = CString::new(owner::user_name(uid)).unwrap_or_default();
+        Ok(Some(Self { name, uid, gid }))
+    }
+
+    /// Acts as the user, with all threads, for as long as the result lives: what is made meanwhile
+    /// belongs to it.
+    pub(super) fn act(&self) -> Result<Acting, Failure> {
+        let acting = Acting { gid: getegid() };
+        let failed = |errno: nix::Error| {
+            let name = self.name.to_string_lossy();
+            failure::system(&format!("act as user {name}"), &errno.into())
+        };
+        setegid(self.gid).and_then(|()| seteuid(self.uid)).map_err(failed)?;
+        Ok(acting)
+    }
+
     /// Becomes the user, for ever and for all threads.
     pub(super) fn become_it(&self) -> Result<(), Failure> {
         let step = |what: &'static str| {
@@ -89,6 +113,19 @@ impl Account {
             fchown(file, Some(self.uid.as_raw()), Some(self.gid.as_raw()))?;
         }
         Ok(())
+    }
+}
+
+/// Root acts as another user.
+#[derive(Debug)]
+pub(super) struct Acting {
+    gid: Gid,
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        // The kernel lets a process be again who it really is.
+        let _ = seteuid(Uid::from_raw(0)).and_then(|()| setegid(self.gid));
     }
 }
 

@@ -48,7 +48,7 @@ impl Answers for Prepared {
                 let mut clients = (0..CLIENTS).map(client);
                 Ok(Reply::Pages(Box::new(move || {
                     let page: Vec<_> = clients.by_ref().take(256).collect();
-                    (!page.is_empty()).then_some(page)
+                    Ok((!page.is_empty()).then_some(page))
                 })))
             }
             "clients.kick" if id() == "client-1" => {

@@ -234,6 +234,8 @@ CALLS = {
     "sessions list": "", "sessions show": "nobody", "sessions delete": "nobody", "queue": "nobody",
     "topics list": "", "topics show": "a/b", "topics delete": "a/b", "listeners list": "", "log level": "",
     "log tail": None,
+    "backup": "/root/p55.backup", "restore": "/nowhere", "export": "/root/p55.jsonl", "import": "/root/p55.jsonl",
+    "store check": "",
 }
 
 

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn commands_nouns_options_and_choices() {
-        assert_eq!(found(&[], "st"), ["stats", "status", "stop"]);
+        assert_eq!(found(&[], "st"), ["stats", "status", "stop", "store"]);
         assert_eq!(found(&["clients"], ""), ["kick", "list", "show"]);
         assert_eq!(found(&["clients", "list"], "--c"), ["--connected"]);
         assert_eq!(found(&["log"], "o"), ["off", "on"]);
