@@ -189,8 +189,10 @@ impl Shard {
     ) {
         self.begin(now);
         let content = message.content(self.desk.unix_less_ticks_ms());
+        // It waited for these sessions before, so it does whatever their bounds say.
         let mut parcel = Parcel::borrowed(content, message.qos, message.retain)
-            .accepted(message.accepted_unix_ms);
+            .accepted(message.accepted_unix_ms)
+            .promised(true);
         let class = self.desk.class(self.limits.durability.class(message.topic));
         let kept = recipients.iter().filter_map(AdoptedRecipient::kept);
         let mid = self.desk.keep(&parcel, (class, None), kept);
