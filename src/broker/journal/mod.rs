@@ -152,6 +152,8 @@ pub struct Records {
     /// Ticket of the last one that somebody waits for.
     urgent_ticket: u64,
     urgent: Option<Class>,
+    /// The lowest and the highest name of a message.
+    messages: Option<(Mid, Mid)>,
 }
 
 impl Records {
@@ -191,6 +193,12 @@ impl Records {
         self.urgent
     }
 
+    /// The lowest and the highest name of the messages; `None` when there is none.
+    #[must_use]
+    pub const fn messages(&self) -> Option<(Mid, Mid)> {
+        self.messages
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         let mut bytes = &self.bytes[..];
@@ -202,6 +210,7 @@ impl Records {
         self.bytes.clear();
         self.entries.clear();
         self.urgent = None;
+        self.messages = None;
     }
 
     /// Takes all records out, and puts the buffers of `spare` in their place; tickets go on.
@@ -225,6 +234,8 @@ impl Records {
         accepted.put_body(&mut self.bytes);
         let body_len = self.bytes.len() - start - envelope_len;
         let (mid, retained) = (accepted.mid, accepted.retained);
+        let (lowest, highest) = self.messages.unwrap_or((mid, mid));
+        self.messages = Some((lowest.min(mid), highest.max(mid)));
         let entry = Entry::Message { mid, recipients, retained, envelope_len, body_len };
         // A retained message of QoS 0 is not acknowledged: nobody waits for it.
         self.put(entry, (accepted.qos != QoS::AtMostOnce).then_some(class));

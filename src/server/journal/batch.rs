@@ -95,7 +95,14 @@ impl Batch {
     /// Envelope and body of the messages of `wanted`, which is in order.
     pub(super) fn find(&self, wanted: &[Mid]) -> BTreeMap<Mid, (&[u8], &[u8])> {
         let mut found = BTreeMap::new();
-        for record in self.records.iter().flat_map(Records::iter) {
+        // Mostly what is wanted was written long ago, and none of the many pieces is looked through.
+        let may_hold = |piece: &&Records| {
+            piece.messages().is_some_and(|(lowest, highest)| {
+                let at = wanted.partition_point(|mid| *mid < lowest);
+                wanted.get(at).is_some_and(|mid| *mid <= highest)
+            })
+        };
+        for record in self.records.iter().filter(may_hold).flat_map(Records::iter) {
             if let Record::Message { mid, envelope, body, .. } = record
                 && wanted.binary_search(&mid).is_ok()
             {
@@ -109,11 +116,32 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Accepted;
+    use crate::codec::{Properties, QoS};
+    use crate::session::Content;
+
+    fn name(mid: u64) -> Mid {
+        Mid::new(mid).unwrap()
+    }
 
     fn done(count: u64) -> Records {
         let mut records = Records::default();
-        (1..=count).for_each(|mid| records.done(Mid::new(mid).unwrap()));
+        (1..=count).for_each(|mid| records.done(name(mid)));
         records
+    }
+
+    fn message(records: &mut Records, mid: u64) {
+        let properties = Properties::EMPTY;
+        let accepted = Accepted {
+            mid: name(mid),
+            content: Content { topic: "t", properties, payload: b"7", expires_ms: None },
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            retained: false,
+            unix_ms: 1,
+            unix_less_ticks_ms: 0,
+        };
+        records.message(&accepted, std::iter::empty(), Class::Os);
     }
 
     #[test]
@@ -139,5 +167,28 @@ mod tests {
         assert_eq!((batch.len(), batch.bytes), (1, one));
         batch.take_front(1).for_each(drop);
         assert_eq!((batch.is_empty(), batch.bytes, batch.urgent()), (true, 0, None));
+    }
+
+    #[test]
+    fn what_is_wanted_is_found_between_and_beside_what_is_not() {
+        let mut batch = Batch::default();
+        for mids in [&[10, 30][..], &[], &[20]] {
+            let mut records = done(2);
+            mids.iter().for_each(|mid| message(&mut records, *mid));
+            batch.push(0, records);
+        }
+        let found = |wanted: &[u64]| {
+            let wanted: Vec<_> = wanted.iter().copied().map(name).collect();
+            batch.find(&wanted).into_keys().map(Mid::get).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[1, 10, 20, 30, 40]), [10, 20, 30]);
+        assert_eq!(found(&[25, 30]), [30]);
+        for none in [&[][..], &[1, 2], &[9, 11], &[15, 25], &[31]] {
+            assert!(found(none).is_empty(), "{none:?}");
+        }
+        let mut spare = Records::default();
+        message(&mut spare, 50);
+        spare.clear();
+        assert_eq!(spare.messages(), None);
     }
 }
