@@ -19,6 +19,12 @@ pub(super) const UNIT: &str = "mqttd.service";
 /// How the daemon's status begins while its start takes long.
 const GOES_ON: &str = "reading the store";
 
+/// How it begins afterwards.
+const SERVING: &str = "Serving";
+
+/// And in the end.
+const STOPPING: &str = "Stopping";
+
 /// Between two looks at it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -121,6 +127,13 @@ pub(super) fn property(name: &str) -> String {
     let mut command = Command::new(tool("systemctl"));
     command.args(["show", "--property", name, "--value", UNIT]);
     read(command).trim().to_owned()
+}
+
+/// What the daemon said of the start that failed; `None` when it said nothing, or failed later.
+pub(super) fn last_sentence() -> Option<String> {
+    let status = property("StatusText");
+    let is_other = [GOES_ON, SERVING, STOPPING].iter().any(|begin| status.starts_with(begin));
+    (!status.is_empty() && !is_other).then_some(status)
 }
 
 /// What the daemon itself last wrote to the journal in the unit's last run, at most `count` lines.

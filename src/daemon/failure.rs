@@ -82,9 +82,7 @@ pub(super) fn store(error: &StoreError) -> Failure {
     // Trying again would not mend it.
     let for_good = |code| Failure::new(Exit::Data, code, error.to_string());
     match error {
-        StoreError::Full { .. } => {
-            failed("store_full").hint("make space on that disk, then start again")
-        }
+        StoreError::Full { .. } => failed("store_full").hint("make space on that disk"),
         StoreError::Failed { .. } => failed("store_failed")
             .hint("look at the disk (dmesg); `mqttd store repair` saves what can be read"),
         // What is sound can be kept: the error says how.

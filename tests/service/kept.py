@@ -249,6 +249,31 @@ def k3_disk_full(fresh):
         load.check(taken, publisher)
 
 
+def k3_start_without_space(fresh):
+    """a start without space says so, and comes true by itself when there is some; kill -9 without space harms nothing"""
+    fresh.ok("dpkg -i /root/mqttd.deb && mqttd ping")
+    small_disk(fresh, 40, 1)
+    everything = Everything(fresh)
+    fresh.ok("systemctl stop mqttd")
+    fresh.run("cat /dev/zero >/var/lib/mqttd/fill")
+    done = fresh.run("mqttd start")
+    assert done.code == 1 and done.err.startswith("mqttd: no space is left for /var/lib/mqttd/mqttd.db"), done
+    assert "no space is left" in fresh.run("mqttd status").out
+    fresh.ok("rm /var/lib/mqttd/fill && mqttd ping --wait 10")
+    fresh.run("cat /dev/zero >/var/lib/mqttd/fill")
+    publisher = load.Publisher(fresh, "kept/one", 1, payload_bytes=40_000)
+    fresh.until("mqttd status | grep -q FULL", secs=20)
+    publisher.ending.set()
+    before = main_pid(fresh)
+    fresh.ok(f"kill -KILL {before}")
+    fresh.until(f"mqttd ping && test $(systemctl show -p MainPID --value mqttd) != {before}", secs=20)
+    fresh.ok("rm /var/lib/mqttd/fill")
+    publisher.finish()
+    taken = back(fresh, "away-5", 5)
+    assert taken[:len(everything.messages)] == everything.messages, taken[:30]
+    load.check(taken, publisher)
+
+
 def journal(machine):
     return machine.ok("journalctl -u mqttd -o cat").splitlines()
 

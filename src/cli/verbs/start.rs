@@ -83,22 +83,22 @@ pub(super) fn by_systemd(errand: &Errand<'_>, verb: &str) -> Result<Report, Fail
 }
 
 /// Adds the daemon's own reason to what systemd said.
-fn explained(errand: &Errand<'_>, failure: Failure) -> Failure {
-    let words = systemd::last_words(LAST_WORDS);
-    match systemd::property("ExecMainStatus").as_str() {
-        "6" => {
-            let message = "the configuration is invalid".to_owned();
-            return Failure::new(Exit::Config, "config_invalid", message)
-                .hint("mqttd check-config")
-                .details(words);
+fn explained(errand: &Errand<'_>, mut failure: Failure) -> Failure {
+    let mut words = systemd::last_words(LAST_WORDS);
+    let status = systemd::property("ExecMainStatus");
+    if status == "6" {
+        let message = "the configuration is invalid".to_owned();
+        return Failure::new(Exit::Config, "config_invalid", message)
+            .hint("mqttd check-config")
+            .details(words);
+    }
+    // What is wrong with the store only the daemon knows: nobody else may open it.
+    if let Some(sentence) = systemd::last_sentence().filter(|_| status != "0") {
+        if status == (Exit::Data as u8).to_string() {
+            return Failure::new(Exit::Data, "store_unusable", sentence);
         }
-        // The daemon's own sentence: nobody else may open the store.
-        code if code == (Exit::Data as u8).to_string() => {
-            let sentence = systemd::property("StatusText");
-            let message = if sentence.is_empty() { words.join("; ") } else { sentence };
-            return Failure::new(Exit::Data, "store_unusable", message);
-        }
-        _ => {}
+        words.retain(|line| !line.contains(&sentence));
+        failure.problem.message = sentence;
     }
     let mut explained = errand.boot.diagnose(&errand.place).unwrap_or(failure);
     if explained.problem.hint.is_none() {

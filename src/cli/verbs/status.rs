@@ -86,14 +86,13 @@ pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
     }
 }
 
-/// Why the service is down for good, where its last start said so.
+/// Why the service does not start, where it said so.
 fn why_not(errand: &Errand<'_>) -> String {
     let is_unit = errand.in_charge() != InCharge::Nobody;
-    if is_unit && systemd::property("ExecMainStatus") == (Exit::Data as u8).to_string() {
-        format!(": {}", systemd::property("StatusText"))
-    } else {
-        String::new()
-    }
+    let has_failed =
+        || matches!(systemd::property("ActiveState").as_str(), "failed" | "activating");
+    let sentence = if is_unit && has_failed() { systemd::last_sentence() } else { None };
+    sentence.map(|sentence| format!(": {sentence}")).unwrap_or_default()
 }
 
 /// Versions of the command and of the daemon.
