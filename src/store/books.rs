@@ -14,7 +14,7 @@ use crate::broker::{Record, Records, StoredMessage};
 const MID_STEP: u64 = 1 << 20;
 const SID_STEP: u64 = 1 << 16;
 /// Messages accepted so close to one another may be written in another order.
-const DISORDER_MIDS: u64 = 1 << 16;
+const DISORDER_MIDS: u64 = if cfg!(test) { 32 } else { 1 << 16 };
 
 /// A table of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub(super) struct Tomb {
 
 /// A change that can be taken back.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum Step {
     Put { shelf: Shelf, mid: u64, before: Option<Entry> },
     Released { shelf: Shelf, mid: u64 },
@@ -52,6 +53,7 @@ enum Step {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Books {
     log: Census,
     retained: Census,
@@ -181,10 +183,10 @@ impl Books {
 
     /// Where a message of the batch is to be written; `None` when it needs no writing.
     pub(super) fn shelf(&self, mid: u64, retained: bool) -> Option<Shelf> {
-        if retained && self.retained.is_live(mid) {
-            return Some(Shelf::Retained);
+        if self.log.is_live(mid) {
+            return Some(Shelf::Log);
         }
-        self.log.is_live(mid).then_some(Shelf::Log)
+        (retained && self.retained.is_live(mid)).then_some(Shelf::Retained)
     }
 
     /// Whether the batch says last of a topic that its retained message is gone.

@@ -5,22 +5,23 @@
 //! recipients is dead: of no use to anybody, and removed from the table when that is worth it
 //! ([`Census::runs`]). The table and its census always name the same messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Messages of one chunk at most.
-const CHUNK_MAX: usize = 128;
-/// Dead messages next to each other that are worth removing at once.
-const RIPE_MIN: usize = 64;
+/// Messages of one chunk at most; few in tests, which have few messages.
+const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 128 };
+/// Dead messages next to each other that are worth removing by themselves.
+const RIPE_ROWS: usize = CHUNK_MAX / 2;
 const CLAIMED: u32 = 1 << 31;
 
 /// What is known of the messages of a table.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Census {
     /// By the name from which a chunk's names are counted.
     chunks: BTreeMap<u64, Chunk>,
     totals: Totals,
-    /// Chunks of which the last living message died lately.
-    ripe: Vec<u64>,
+    /// Chunks that were dead as a whole when their last message died.
+    ripe: BTreeSet<u64>,
 }
 
 /// Sums over a table.
@@ -41,6 +42,7 @@ pub(super) struct Totals {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Chunk {
     /// In the order of names.
     entries: Vec<Entry>,
@@ -221,39 +223,38 @@ impl Census {
         let after = chunk.entries[at];
         chunk.count(before, u32::wrapping_sub);
         chunk.count(after, u32::wrapping_add);
+        if chunk.is_ripe() {
+            self.ripe.insert(*base);
+        }
         self.totals.subtract(before);
         self.totals.add(after);
-        if chunk.is_ripe() {
-            self.ripe.push(*base);
-        }
         true
     }
 
-    /// Stretches of messages that died together lately, `rows_max` at most and one chunk at least.
-    pub(super) fn ripe(&self, rows_max: usize) -> Found {
-        let mut bases = self.ripe.clone();
-        bases.sort_unstable();
-        bases.dedup();
+    /// Stretches of dead messages that are removed with little effort: some `rows_max`.
+    pub(super) fn ripe(&mut self, rows_max: usize) -> Found {
         let mut found = Found::default();
-        let (mut rows, mut end) = (0, None);
-        for base in bases {
-            let Some(chunk) = self.chunks.get(&base).filter(|chunk| chunk.is_ripe()) else {
+        let chunks = &self.chunks;
+        self.ripe.retain(|base| chunks.get(base).is_some_and(Chunk::is_ripe));
+        let mut rows = 0;
+        for base in &self.ripe {
+            let Some((first, last)) = chunks.get(base).and_then(|chunk| chunk.ends(*base)) else {
                 continue;
             };
+            let len = chunks.get(base).map_or(0, |chunk| chunk.entries.len());
+            rows += len;
+            // Nothing lives between two chunks that follow one another.
+            let between = found.dead.last().map(|run: &Run| run.last + 1..first);
+            match (found.dead.last_mut(), between) {
+                (Some(run), Some(between)) if chunks.range(between.clone()).next().is_none() => {
+                    run.last = last;
+                    run.rows += len;
+                }
+                _ => found.dead.push(Run { first, last, rows: len }),
+            }
             if rows >= rows_max {
                 break;
             }
-            rows += chunk.entries.len();
-            let run = chunk.run(base);
-            let before = self.chunks.range(..base).next_back().map(|(base, _)| *base);
-            match found.dead.last_mut().filter(|_| before.is_some() && before == end) {
-                Some(stretch) => {
-                    stretch.last = run.last;
-                    stretch.rows += run.rows;
-                }
-                None => found.dead.push(run),
-            }
-            end = Some(base);
         }
         found
     }
@@ -325,8 +326,6 @@ impl Census {
         for base in empty {
             self.chunks.remove(&base);
         }
-        let chunks = &self.chunks;
-        self.ripe.retain(|base| chunks.get(base).is_some_and(Chunk::is_ripe));
     }
 
     /// All names, in order.
@@ -346,19 +345,14 @@ impl Chunk {
         self.entries.binary_search_by_key(&offset, |entry| entry.offset)
     }
 
-    /// Whether all messages are dead, and there are enough of them.
     fn is_ripe(&self) -> bool {
-        self.entries.len() >= RIPE_MIN && self.dead as usize == self.entries.len()
+        self.entries.len() >= RIPE_ROWS && self.entries.len() == self.dead as usize
     }
 
-    /// All messages, when they are dead.
-    fn run(&self, base: u64) -> Run {
-        let offset = |entry: Option<&Entry>| entry.map_or(0, |entry| u64::from(entry.offset));
-        Run {
-            first: base + offset(self.entries.first()),
-            last: base + offset(self.entries.last()),
-            rows: self.entries.len(),
-        }
+    /// The first and the last name.
+    fn ends(&self, base: u64) -> Option<(u64, u64)> {
+        let (first, last) = (self.entries.first()?, self.entries.last()?);
+        Some((base + u64::from(first.offset), base + u64::from(last.offset)))
     }
 
     fn count(&mut self, entry: Entry, by: fn(u32, u32) -> u32) {
@@ -408,6 +402,111 @@ impl Totals {
             self.claimed = by(self.claimed, 1);
         } else if entry.left > 0 {
             self.unclaimed_bytes = by(self.unclaimed_bytes, entry.bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known of a message, the long way: recipients, whether it is claimed, bytes.
+    type Plain = BTreeMap<u64, (u32, bool, u64)>;
+
+    fn is_dead(plain: &Plain, mid: u64) -> bool {
+        plain.get(&mid).is_some_and(|(left, claimed, _)| *left == 0 && !claimed)
+    }
+
+    fn compare(census: &Census, plain: &Plain) {
+        assert!(census.mids().eq(plain.keys().copied()));
+        let (mut live, mut dead) = (0, 0);
+        for (mid, (left, claimed, bytes)) in plain {
+            assert_eq!(census.is_live(*mid), *left > 0 || *claimed);
+            *(if is_dead(plain, *mid) { &mut dead } else { &mut live }) += bytes;
+        }
+        let totals = census.totals();
+        assert_eq!((totals.live_bytes, totals.dead_bytes), (live, dead));
+        assert_eq!(totals.rows, plain.len() as u64);
+        let waiting = plain.values().filter(|(left, ..)| *left > 0).count();
+        assert_eq!(totals.waiting, waiting as u64);
+        let claimed = plain.values().filter(|(_, claimed, _)| *claimed).count();
+        assert_eq!(totals.claimed, claimed as u64);
+    }
+
+    fn check_runs(found: &Found, plain: &Plain) {
+        let mut last = None;
+        for run in &found.dead {
+            assert!(last < Some(run.first) && run.first <= run.last);
+            let rows = plain.range(run.first..=run.last);
+            assert_eq!(rows.clone().count(), run.rows);
+            assert!(rows.into_iter().all(|(mid, _)| is_dead(plain, *mid)));
+            last = Some(run.last);
+        }
+    }
+
+    #[test]
+    fn it_knows_what_a_plain_list_knows() {
+        let mut seed = 5_u64;
+        let mut chance = move |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % below
+        };
+        for stride in [1, 3, 1 << 31] {
+            let (mut census, mut plain) = (Census::default(), Plain::new());
+            for step in 0..4000 {
+                let mid = 1 + chance(300 + step / 10) * stride;
+                match chance(10) {
+                    0..=3 => {
+                        let (left, claimed, bytes) = (chance(3), chance(4) == 0, chance(1000));
+                        let left = u32::try_from(left).unwrap();
+                        census.put(mid, left, claimed, bytes);
+                        plain.insert(mid, (left, claimed, bytes));
+                    }
+                    4..=6 => {
+                        let known = plain.get_mut(&mid).filter(|(left, ..)| *left > 0);
+                        assert_eq!(census.release(mid), known.is_some());
+                        known.into_iter().for_each(|(left, ..)| *left -= 1);
+                    }
+                    7 => {
+                        let known = plain.get_mut(&mid).filter(|(_, claimed, _)| *claimed);
+                        assert_eq!(census.claim(mid, false), known.is_some());
+                        known.into_iter().for_each(|(_, claimed, _)| *claimed = false);
+                    }
+                    8 if chance(20) == 0 => {
+                        let found = if chance(2) == 0 {
+                            census.ripe(20)
+                        } else {
+                            census.runs(chance(300) * stride, 20, false)
+                        };
+                        check_runs(&found, &plain);
+                        for run in found.dead {
+                            census.forget(run);
+                            plain.retain(|mid, _| *mid < run.first || *mid > run.last);
+                        }
+                    }
+                    _ => {
+                        let taken = census.restore(mid, None);
+                        assert_eq!(taken.is_some(), plain.remove(&mid).is_some());
+                        assert_eq!(census.restore(mid, taken), None);
+                        if let Some(taken) = taken {
+                            let known = (taken.left, taken.is_claimed(), taken.bytes());
+                            plain.insert(mid, known);
+                        }
+                    }
+                }
+            }
+            compare(&census, &plain);
+            let mut next = Some(0);
+            let mut removed = 0;
+            while let Some(from) = next {
+                let found = census.runs(from, 7, true);
+                removed += found.dead.iter().map(|run| run.rows).sum::<usize>();
+                removed += found.waiting.len();
+                check_runs(&found, &plain);
+                next = found.next;
+            }
+            let unclaimed = plain.values().filter(|(_, claimed, _)| !claimed).count();
+            assert_eq!(removed, unclaimed);
         }
     }
 }

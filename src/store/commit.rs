@@ -37,8 +37,9 @@ impl SqliteStore {
 
     fn try_to_keep(&mut self, batch: &[Records], class: Class) -> Result<(), StoreError> {
         self.wait_for(class)?;
+        let slice = self.retained_slice();
         self.books.take_in(batch);
-        let slice = self.slice_for_commit();
+        let slice = self.with_log(slice);
         let written = Writer::new(&self.connection, &self.books, &slice).write(batch, class);
         match written {
             Ok(written) => {
@@ -55,6 +56,7 @@ impl SqliteStore {
             Err(error) => {
                 self.books.undo();
                 self.roll_back();
+                self.sweep.doubtful = slice;
                 self.meter.advance();
                 Err(StoreError::of_sqlite("cannot write", &wal::beside(&self.path), &error))
             }
@@ -123,6 +125,7 @@ impl SqliteStore {
 pub(super) struct Writer<'a> {
     connection: &'a Connection,
     books: &'a Books,
+    /// What the transaction removes before it writes, so that pages are used again at once.
     slice: &'a Slice,
     log: Option<CachedStatement<'a>>,
     retained: Option<CachedStatement<'a>>,
@@ -181,7 +184,6 @@ impl<'a> Writer<'a> {
         if !self.written.transaction {
             self.written.transaction = true;
             begin(self.connection)?;
-            // First, so that what is written takes the pages that become free.
             self.slice.remove(self.connection)?;
         }
         Ok(())

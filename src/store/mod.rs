@@ -14,6 +14,8 @@ mod error;
 mod memory;
 mod recover;
 mod reopen;
+mod repair;
+mod salvage;
 mod schema;
 mod seal;
 mod sqlite;
@@ -27,6 +29,7 @@ pub use backup::Backup;
 pub use copy::Copy;
 pub use error::StoreError;
 pub use memory::{Fault, MemoryStore};
+pub use repair::{Repaired, repair};
 pub use schema::Options;
 pub use sqlite::SqliteStore;
 

@@ -22,6 +22,11 @@ impl SqliteStore {
             Ok((books, recovered)) => {
                 self.books = books;
                 self.knows_all = true;
+                if recovered.damaged > 0 {
+                    // It is said once.
+                    let forget = "DELETE FROM meta WHERE name = 'damaged'";
+                    self.connection.execute(forget, []).map_err(|error| self.failed(&error))?;
+                }
                 Ok(Recovered { torn_bytes: self.torn_bytes, ..recovered })
             }
             Err(Stop::Sqlite(error)) => {
@@ -145,7 +150,7 @@ impl Reading<'_> {
     }
 
     fn marks(&mut self) -> Result<(), Stop> {
-        self.books.marks = read_marks(self.connection)?;
+        (self.books.marks, self.recovered.damaged) = read_marks(self.connection)?;
         self.books.last_mid = self.books.marks.mid;
         self.recovered.last_mid = self.books.marks.mid;
         self.recovered.last_sid = self.books.marks.sid;
@@ -320,8 +325,9 @@ pub(super) fn open_tomb(seq: u64, sealed: &[u8]) -> Option<(u64, &str)> {
     Some((u64::from_le_bytes(*mid), std::str::from_utf8(topic).ok()?))
 }
 
-fn read_marks(connection: &Connection) -> Result<Marks, Stop> {
-    let mut marks = Marks::default();
+/// The bounds of names, and how much the last repair left out.
+fn read_marks(connection: &Connection) -> Result<(Marks, u64), Stop> {
+    let (mut marks, mut damaged) = (Marks::default(), 0);
     let mut statement = connection.prepare("SELECT name, number FROM meta")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -332,8 +338,9 @@ fn read_marks(connection: &Connection) -> Result<Marks, Stop> {
         match name.as_str() {
             "mid" => marks.mid = mark,
             "sid" => marks.sid = mark,
+            "damaged" => damaged = mark,
             _ => {}
         }
     }
-    Ok(marks)
+    Ok((marks, damaged))
 }

@@ -14,8 +14,17 @@ use rusqlite::config::DbConfig;
 use super::books::Shelf;
 use super::recover::number;
 use super::sqlite::SqliteStore;
+use super::sweep::Slice;
 use super::{StoreError, schema, wal};
 use crate::broker::Class;
+
+/// Between a table and its census.
+struct Differences {
+    /// Messages that the census does not name, with their bytes.
+    unknown: Vec<(u64, u64)>,
+    /// Living ones that the table does not have.
+    missing: Vec<u64>,
+}
 
 impl SqliteStore {
     pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
@@ -39,6 +48,7 @@ impl SqliteStore {
             self.verify(Shelf::Log)?;
             self.verify(Shelf::Retained)?;
         }
+        self.sweep.doubtful = Slice::default();
         Ok(())
     }
 
@@ -64,8 +74,27 @@ impl SqliteStore {
     }
 
     /// Looks whether all messages of a shelf are there. Those of a commit whose end was not known
-    /// may be there too.
+    /// may be there too, and what it was to remove may be gone.
     fn verify(&mut self, shelf: Shelf) -> Result<(), StoreError> {
+        let differences = self.differences(shelf).map_err(|error| self.failed(&error))?;
+        let Differences { unknown, missing } = differences;
+        for mid in missing {
+            if !self.sweep.doubtful.takes(shelf, mid) {
+                return Err(self.damaged(format_args!("message {mid} is missing")));
+            }
+            if shelf == Shelf::Retained && self.books.census(Shelf::Log).holds(mid) {
+                self.books.move_to_log(mid);
+            } else {
+                self.books.census_mut(shelf).restore(mid, None);
+            }
+        }
+        for (mid, bytes) in unknown {
+            self.books.census_mut(shelf).put(mid, 0, false, bytes);
+        }
+        Ok(())
+    }
+
+    fn differences(&self, shelf: Shelf) -> rusqlite::Result<Differences> {
         let sql = match shelf {
             Shelf::Log => "SELECT mid, length(envelope) + length(body) FROM log ORDER BY mid",
             Shelf::Retained => {
@@ -73,32 +102,18 @@ impl SqliteStore {
             }
         };
         let census = self.books.census(shelf);
-        let mut unknown = Vec::new();
-        let mut missing = None;
-        let mut compare = || -> rusqlite::Result<()> {
-            let mut expected = census.mids().filter(|mid| census.is_live(*mid)).peekable();
-            let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let mid = number(row, 0)?;
-                if let Some(lost) = expected.next_if(|expected| *expected < mid) {
-                    missing = Some(lost);
-                    return Ok(());
-                }
-                if expected.next_if_eq(&mid).is_none() && !census.holds(mid) {
-                    unknown.push((mid, number(row, 1)?));
-                }
+        let mut expected = census.mids().filter(|mid| census.is_live(*mid)).peekable();
+        let (mut unknown, mut missing) = (Vec::new(), Vec::new());
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let mid = number(row, 0)?;
+            missing.extend(std::iter::from_fn(|| expected.next_if(|expected| *expected < mid)));
+            if expected.next_if_eq(&mid).is_none() && !census.holds(mid) {
+                unknown.push((mid, number(row, 1)?));
             }
-            missing = expected.next();
-            Ok(())
-        };
-        compare().map_err(|error| self.failed(&error))?;
-        if let Some(mid) = missing {
-            return Err(self.damaged(format_args!("message {mid} is missing")));
         }
-        for (mid, bytes) in unknown {
-            self.books.census_mut(shelf).put(mid, 0, false, bytes);
-        }
-        Ok(())
+        missing.extend(expected);
+        Ok(Differences { unknown, missing })
     }
 }

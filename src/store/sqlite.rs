@@ -58,6 +58,10 @@ impl SqliteStore {
     /// system refuses.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let lock = schema::lock(path)?;
+        if super::repair::unfinished(path).exists() {
+            let what = "its repair was begun and not completed; `mqttd store repair` completes it";
+            return Err(StoreError::Damaged { path: path.to_owned(), what: what.to_owned() });
+        }
         let inspected = wal::inspect(path)?;
         if let Some(lost) = inspected.lost {
             return Err(lost.error(&wal::beside(path)));

@@ -2,10 +2,10 @@
 //! back to the system.
 //!
 //! Dead messages are harmless, since a session knows what it is done with; they only take space. One
-//! that is removed by itself costs a page or two; a stretch of them costs next to nothing. So a
-//! stretch that died goes with the next commit, and before what that one writes, which then takes
-//! the pages that became free; others are left until there is more of them than of living ones,
-//! and removed then from the lowest name up, a slice with each commit.
+//! that is removed by itself costs a page or two, a stretch of them no more: the next messages are
+//! written where they stood, in the same commit. So stretches go at once, and what is scattered
+//! stays until there is more of it than of living messages, and goes then from the lowest name up, a
+//! slice with each commit.
 
 use rusqlite::Connection;
 
@@ -19,26 +19,39 @@ use crate::broker::Class;
 
 /// Messages removed with one commit.
 const SLICE_ROWS: usize = 4096;
-/// Dead bytes that are never worth it.
-const LOG_SLACK_BYTES: u64 = 16 << 20;
-const RETAINED_SLACK_BYTES: u64 = 4 << 20;
-/// The same when there is nothing else to do.
-const IDLE_SLACK_BYTES: u64 = 1 << 20;
 /// Pages given back at once.
 const VACUUM_PAGES: u64 = 512;
 /// Free pages that are kept for the next messages; fewer when nothing comes.
 const BUSY_FREE_PAGES: u64 = (64 << 20) / super::schema::PAGE_BYTES;
-const IDLE_FREE_PAGES: u64 = (1 << 20) / super::schema::PAGE_BYTES;
+const IDLE_FREE_PAGES: u64 = (2 << 20) / super::schema::PAGE_BYTES;
+
+/// Useless bytes that are not worth a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slack {
+    pub(super) log: u64,
+    pub(super) retained: u64,
+    /// When there is nothing else to do.
+    pub(super) idle: u64,
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self { log: 16 << 20, retained: 4 << 20, idle: 2 << 20 }
+    }
+}
 
 /// How far sweeping is.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
+    pub(super) slack: Slack,
     log: Option<Pass>,
     retained: Option<Pass>,
     /// Commits at the last visit of `tidy`.
     commits: u64,
     /// Whether pages were given back since the files were last cut.
     gave_back: bool,
+    /// What the last commit that failed was to remove: when the disk failed, it may be removed.
+    pub(super) doubtful: Slice,
 }
 
 /// A pass over a shelf, lowest name first.
@@ -52,7 +65,10 @@ struct Pass {
 /// What one commit removes.
 #[derive(Debug, Default)]
 pub(super) struct Slice {
+    /// Of a pass.
     log: Option<Found>,
+    /// Outside of a pass.
+    ripe: Option<Found>,
     retained: Option<Found>,
     /// Notes up to this one.
     tombs: Option<u64>,
@@ -61,7 +77,8 @@ pub(super) struct Slice {
 impl Slice {
     /// Removes it from the tables.
     pub(super) fn remove(&self, connection: &Connection) -> rusqlite::Result<()> {
-        for (shelf, found) in [(Shelf::Log, &self.log), (Shelf::Retained, &self.retained)] {
+        let (log, retained) = (self.log.as_ref().or(self.ripe.as_ref()), self.retained.as_ref());
+        for (shelf, found) in [(Shelf::Log, log), (Shelf::Retained, retained)] {
             let Some(found) = found else { continue };
             let sql = match shelf {
                 Shelf::Log => "DELETE FROM log WHERE mid BETWEEN ?1 AND ?2",
@@ -84,38 +101,47 @@ impl Slice {
         Ok(())
     }
 
-    const fn is_empty(&self) -> bool {
-        self.log.is_none() && self.retained.is_none()
+    /// Whether it takes a message from a shelf.
+    pub(super) fn takes(&self, shelf: Shelf, mid: u64) -> bool {
+        let found = match shelf {
+            Shelf::Log => self.log.as_ref().or(self.ripe.as_ref()),
+            Shelf::Retained => self.retained.as_ref(),
+        };
+        found.is_some_and(|found| {
+            let within = |run: &Run| (run.first..=run.last).contains(&mid);
+            found.waiting.contains(&mid) || found.dead.iter().any(within)
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        let is_unripe = self.ripe.as_ref().is_none_or(|found| found.dead.is_empty());
+        self.log.is_none() && self.retained.is_none() && is_unripe
     }
 }
 
 impl SqliteStore {
-    /// What the next commit is to remove.
-    pub(super) fn slice_for_commit(&mut self) -> Slice {
-        self.slice(LOG_SLACK_BYTES, RETAINED_SLACK_BYTES)
+    /// What the next commit is to remove of retained messages; to be asked before the books take the
+    /// batch in, since what it brings is not in the table yet.
+    pub(super) fn retained_slice(&mut self) -> Slice {
+        self.slice_of_retained(self.sweep.slack.retained)
     }
 
-    fn slice(&mut self, log_slack: u64, retained_slack: u64) -> Slice {
+    /// And of the log: what the batch says is done counts.
+    pub(super) fn with_log(&mut self, slice: Slice) -> Slice {
+        self.slice_of_log(slice, self.sweep.slack.log)
+    }
+
+    fn slice_of_retained(&mut self, slack: u64) -> Slice {
         let mut slice = Slice::default();
         if !self.knows_all {
             return slice;
         }
         let books = &self.books;
-        let log = books.log();
-        if self.sweep.log.is_none() && log.dead_bytes > log.live_bytes.max(log_slack) {
-            self.sweep.log = Some(Pass { next: 0, tombs: None });
-        }
-        let retained = books.retained();
-        let useless = retained.dead_bytes + retained.unclaimed_bytes + books.tomb_bytes();
-        if self.sweep.retained.is_none() && useless > retained.live_bytes.max(retained_slack) {
+        let totals = books.retained();
+        let useless = totals.dead_bytes + totals.unclaimed_bytes + books.tomb_bytes();
+        if self.sweep.retained.is_none() && useless > totals.live_bytes.max(slack) {
             let tombs = books.settled_tombs();
             self.sweep.retained = Some(Pass { next: 0, tombs });
-        }
-        if let Some(pass) = &self.sweep.log {
-            slice.log = Some(books.census(Shelf::Log).runs(pass.next, SLICE_ROWS, false));
-        } else {
-            let ripe = books.census(Shelf::Log).ripe(SLICE_ROWS);
-            slice.log = Some(ripe).filter(|ripe| !ripe.dead.is_empty());
         }
         if let Some(pass) = &self.sweep.retained {
             let found = books.census(Shelf::Retained).runs(pass.next, SLICE_ROWS, true);
@@ -125,10 +151,30 @@ impl SqliteStore {
         slice
     }
 
+    fn slice_of_log(&mut self, mut slice: Slice, slack: u64) -> Slice {
+        if !self.knows_all {
+            return slice;
+        }
+        let totals = self.books.log();
+        if self.sweep.log.is_none() && totals.dead_bytes > totals.live_bytes.max(slack) {
+            self.sweep.log = Some(Pass { next: 0, tombs: None });
+        }
+        let census = self.books.census_mut(Shelf::Log);
+        if let Some(pass) = &self.sweep.log {
+            slice.log = Some(census.runs(pass.next, SLICE_ROWS, false));
+        } else {
+            slice.ripe = Some(census.ripe(SLICE_ROWS));
+        }
+        slice
+    }
+
     /// A slice is removed.
     pub(super) fn swept(&mut self, slice: Slice) {
         if let Some(found) = slice.log {
             self.sweep.log = Pass::behind(self.sweep.log, &found);
+            found.forget(&mut self.books, Shelf::Log);
+        }
+        if let Some(found) = slice.ripe {
             found.forget(&mut self.books, Shelf::Log);
         }
         if let Some(found) = slice.retained {
@@ -149,10 +195,13 @@ impl SqliteStore {
             return Err(error);
         }
         let is_idle = self.sweep.commits == self.counts.commits;
-        let slack = if is_idle { IDLE_SLACK_BYTES } else { LOG_SLACK_BYTES };
-        let slice = self.slice(slack, slack.min(RETAINED_SLACK_BYTES));
+        let Slack { log, retained, idle } = self.sweep.slack;
+        let most = |busy| if is_idle { idle.min(busy) } else { busy };
+        let slice = self.slice_of_retained(most(retained));
+        let slice = self.slice_of_log(slice, most(log));
         let more = if slice.is_empty() {
-            self.give_back(is_idle)?
+            // The next visit may find nothing else to do.
+            self.give_back(is_idle)? || !is_idle
         } else {
             self.remove(slice)?;
             true
@@ -162,9 +211,16 @@ impl SqliteStore {
     }
 
     fn remove(&mut self, slice: Slice) -> Result<(), StoreError> {
-        self.maintaining(|connection| slice.remove(connection))?;
-        self.swept(slice);
-        Ok(())
+        match self.maintaining(|connection| slice.remove(connection)) {
+            Ok(()) => {
+                self.swept(slice);
+                Ok(())
+            }
+            Err(error) => {
+                self.sweep.doubtful = slice;
+                Err(error)
+            }
+        }
     }
 
     /// A transaction that nobody waits for.

@@ -20,6 +20,7 @@ pub(super) enum Claim {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Topics {
     claims: HashMap<Key, Claim, foldhash::fast::FixedState>,
     seeds: [RandomState; 2],

@@ -157,70 +157,131 @@ fn checksum(big_endian: bool, sums: Sums, bytes: &[u8]) -> Sums {
 
 /// Looks at the file beside a database; nothing is there is fine.
 pub(super) fn inspect(database: &Path) -> Result<Inspected, StoreError> {
-    let path = beside(database);
-    let failed = |error: io::Error| StoreError::failed("cannot read", &path, &error);
-    let file = match File::open(&path) {
+    let failed = |error| StoreError::failed("cannot read", &beside(database), &error);
+    let Some(walk) = walk(database, |_, _| ()).map_err(failed)? else {
+        return Ok(Inspected::default());
+    };
+    let inspected = walk.inspected();
+    if walk.has_header {
+        return Ok(inspected);
+    }
+    // The file is begun anew when all it holds is in the database; its first commit shares a block
+    // with the header and may take it along. So a header that is not right is no loss when no other
+    // commit stands behind it, or when the database has what stands there.
+    let mut commits = Commits::default();
+    if inspected.lost.is_none() || commits.read(database, true).map_err(failed)?.is_empty() {
+        return Ok(Inspected::default());
+    }
+    let lost = Lost { offset: 0, commits: None };
+    Ok(Inspected { lost: Some(lost), ..Inspected::default() })
+}
+
+/// The latest pages of complete commits.
+#[derive(Default)]
+struct Commits {
+    pages: BTreeMap<u32, Box<[u8]>>,
+    /// Pages of the commit under way.
+    next: BTreeMap<u32, Box<[u8]>>,
+    /// Pages of the database behind the last one.
+    size: u32,
+}
+
+impl Commits {
+    /// Reads those that the database does not have: none or all. `behind`: also those behind a place
+    /// that is damaged.
+    fn read(&mut self, database: &Path, behind: bool) -> io::Result<&BTreeMap<u32, Box<[u8]>>> {
+        let walked = walk(database, |frame, sound| {
+            if sound || behind {
+                self.next.insert(frame.page_number(), frame.page().into());
+                if frame.commit_pages() > 0 {
+                    self.size = frame.commit_pages();
+                    self.pages.append(&mut self.next);
+                }
+            }
+        })?;
+        self.pages.retain(|number, _| (1..=self.size).contains(number));
+        let damaged = walked.map_or_else(Vec::new, |walk| walk.damaged_pages);
+        let file = File::open(database)?;
+        let mut page = vec![0; PAGE_LEN];
+        let in_database = self.pages.iter().all(|(number, latest)| {
+            let read = file.read_exact_at(&mut page, (u64::from(*number) - 1) * PAGE_BYTES);
+            // What stands here of a page whose frame is damaged may not be the latest.
+            damaged.contains(number) || read.is_ok() && page[..] == latest[..]
+        });
+        if in_database {
+            self.pages.clear();
+        }
+        Ok(&self.pages)
+    }
+}
+
+/// Writes the pages of complete commits that `database` does not have into `copy`, a copy of it.
+/// `behind`: also those behind a place that is damaged.
+pub(super) fn complete(database: &Path, copy: &File, behind: bool) -> io::Result<()> {
+    let mut commits = Commits::default();
+    if commits.read(database, behind)?.is_empty() {
+        return Ok(());
+    }
+    for (number, page) in &commits.pages {
+        copy.write_all_at(page, (u64::from(*number) - 1) * PAGE_BYTES)?;
+    }
+    copy.set_len(u64::from(commits.size) * PAGE_BYTES)
+}
+
+/// Goes over the file, if there is one with frames: hands over each frame that is right behind the
+/// one before it, and whether all before it are too.
+fn walk(database: &Path, each: impl FnMut(&Frame, bool)) -> io::Result<Option<Walk>> {
+    let file = match File::open(beside(database)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Inspected::default()),
-        Err(error) => return Err(failed(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut header = [0; HEADER_BYTES];
     match reader.read_exact(&mut header) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Ok(Inspected::default());
-        }
-        Err(error) => return Err(failed(error)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
     }
-    match Header::read(&header) {
-        Some(header) => {
-            let mut walk = Walk::new(header);
-            walk.run(&mut reader, |_| Ok(())).map_err(failed)?;
-            Ok(walk.inspected())
-        }
-        None => without_header(reader, database).map_err(failed),
+    if let Some(header) = Header::read(&header) {
+        let mut walk = Walk::new(header);
+        walk.run(&mut reader, each)?;
+        return Ok(Some(walk));
     }
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    let Some((header, mut frames)) = first_sound(&bytes) else { return Ok(None) };
+    let mut walk = Walk::new(header);
+    walk.has_header = false;
+    walk.broken = Some(Broken::default());
+    walk.run(&mut frames, each)?;
+    Ok(Some(walk))
 }
 
-/// A header is written anew, and synced, when all frames are in the database: so a bad one is no
-/// loss when they are.
-fn without_header(mut reader: impl Read, database: &Path) -> io::Result<Inspected> {
-    let mut latest: BTreeMap<u32, Frame> = BTreeMap::new();
-    let mut pages = 0;
-    let mut frames = Vec::new();
-    let mut frame = Frame::new();
-    while frame.read(&mut reader)? {
-        frames.push(std::mem::replace(&mut frame, Frame::new()));
-    }
-    // The first frame shares a block with the header.
-    let Some(salt) = frames.get(1).map(|frame| frame.salt().to_owned()) else {
-        return Ok(Inspected::default());
-    };
-    let mut commit = BTreeMap::new();
-    for frame in frames.into_iter().filter(|frame| frame.salt() == salt) {
-        let commit_pages = frame.commit_pages();
-        commit.insert(frame.page_number(), frame);
-        if commit_pages > 0 {
-            pages = commit_pages;
-            latest.append(&mut commit);
+/// The first frame that is right behind the one before it: what the header would say of it, and the
+/// frames from it on.
+fn first_sound(bytes: &[u8]) -> Option<(Header, &[u8])> {
+    let (mut frame, mut before) = (Frame::new(), Frame::new());
+    let mut rest = bytes;
+    before.read(&mut rest).ok()?.then_some(())?;
+    loop {
+        let frames = rest;
+        frame.read(&mut rest).ok()?.then_some(())?;
+        let salt = *before.salt().first_chunk()?;
+        let big_endian = cfg!(target_endian = "big");
+        let header = Header { big_endian, salt, sums: before.sums() };
+        if frame.follows(&header, before.sums()) {
+            return Some((header, frames));
         }
+        std::mem::swap(&mut frame, &mut before);
     }
-    let database = File::open(database)?;
-    let mut page = vec![0; PAGE_LEN];
-    for (number, frame) in latest.range(1..=pages) {
-        let at = (u64::from(*number) - 1) * PAGE_BYTES;
-        if database.read_exact_at(&mut page, at).is_err() || page != frame.page() {
-            let lost = Lost { offset: 0, commits: None };
-            return Ok(Inspected { lost: Some(lost), ..Inspected::default() });
-        }
-    }
-    Ok(Inspected::default())
 }
 
 /// A walk over the frames.
 struct Walk {
     header: Header,
+    /// Whether that stands in the file.
+    has_header: bool,
     /// Frames seen.
     frames: u64,
     sound_frames: u64,
@@ -228,6 +289,8 @@ struct Walk {
     /// The first frame that is not right, and the commits behind it.
     broken: Option<Broken>,
     torn_frames: u64,
+    /// Pages of frames that are not right.
+    damaged_pages: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -241,14 +304,23 @@ struct Broken {
 
 impl Walk {
     fn new(header: Header) -> Self {
-        Self { header, frames: 0, sound_frames: 0, sums: header.sums, broken: None, torn_frames: 0 }
+        Self {
+            header,
+            has_header: true,
+            frames: 0,
+            sound_frames: 0,
+            sums: header.sums,
+            broken: None,
+            torn_frames: 0,
+            damaged_pages: Vec::new(),
+        }
     }
 
     /// Goes to the end; hands over each frame that is right behind the one before it.
     fn run(
         &mut self,
         reader: &mut impl Read,
-        mut each: impl FnMut(&Frame) -> io::Result<()>,
+        mut each: impl FnMut(&Frame, bool),
     ) -> io::Result<()> {
         let (mut frame, mut before) = (Frame::new(), Frame::new());
         let mut soft = false;
@@ -258,7 +330,9 @@ impl Walk {
             let ours = frame.salt() == self.header.salt;
             let right = frame.follows(&self.header, self.sums);
             if right {
-                each(&frame)?;
+                each(&frame, self.broken.is_none());
+            } else if ours {
+                self.damaged_pages.push(frame.page_number());
             }
             if ours {
                 self.torn_frames += 1;

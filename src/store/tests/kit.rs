@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 
 use crate::broker::{
     Accepted, Class, Damaged, Envelope, Mid, Position, Recipient, Records, Restore, SessionState,
@@ -9,7 +10,7 @@ use crate::broker::{
 };
 use crate::codec::{Properties, QoS, RetainHandling, SubscriptionOptions, Version};
 use crate::session::{Content, Subscription};
-use crate::store::{Recovered, Store};
+use crate::store::{Options, Recovered, SqliteStore, Store, StoreError};
 
 /// Chance that can be repeated.
 pub(super) struct Chance(u64);
@@ -19,6 +20,10 @@ impl Chance {
     pub(super) fn new(seed: Option<u64>) -> Self {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         println!("seed {seed}");
+        Self(seed)
+    }
+
+    pub(super) const fn quiet(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -137,6 +142,18 @@ impl Truth {
         Self { next_sid: 1, next_mid: 1, large, ..Self::default() }
     }
 
+    /// Says a number by which this state can be told from others: the version of session 1.
+    pub(super) fn mark(&mut self, records: &mut Records) {
+        self.next_sid = self.next_sid.max(2);
+        let session = self.sessions.entry(1).or_default();
+        session.version += 1;
+        put_session(records, 1, session.version);
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.sessions.get(&1).map_or(0, |session| session.version)
+    }
+
     /// Does something at random; the records of two shards.
     pub(super) fn batch(&mut self, chance: &mut Chance, steps: usize) -> Vec<Records> {
         let mut shards = vec![Records::default(), Records::default()];
@@ -182,6 +199,10 @@ impl Truth {
     }
 
     fn end_session(&mut self, sid: u64, records: &mut Records) {
+        // By the first session states are told apart.
+        if sid == 1 {
+            return;
+        }
         let session = self.sessions.remove(&sid).unwrap();
         records.session_ended(Sid::new(sid).unwrap());
         for (name, done) in session.messages {
@@ -203,9 +224,9 @@ impl Truth {
             let identifier = u32::try_from(1 + chance.below(100)).unwrap();
             records.subscribed(Sid::new(sid).unwrap(), &filter, &subscription(identifier));
             session.subscriptions.insert(filter, identifier);
-            session.version += 1;
-            put_session(records, sid, session.version);
         }
+        session.version += 1;
+        put_session(records, sid, session.version);
     }
 
     fn receive(&mut self, sid: u64, chance: &mut Chance, records: &mut Records) {
@@ -237,7 +258,10 @@ impl Truth {
         let first = session.messages.iter().find(|(_, done)| !**done).map(|(mid, _)| *mid);
         let cursor = first.unwrap_or(first_late).min(first_late) - 1;
         let above = session.messages.iter().filter(|(mid, done)| **done && **mid > cursor);
-        let above = above.map(|(name, _)| mid(*name)).collect();
+        let mut above: Vec<_> = above.map(|(name, _)| mid(*name)).collect();
+        let before = session.position.iter().flat_map(|position| &position.above);
+        above.extend(before.filter(|name| name.get() > cursor));
+        above.sort_unstable();
         let position = Position { cursor, above, next_packet_id: 7 };
         records.position(Sid::new(sid).unwrap(), &position);
         session.sent.retain(|mid, _| *mid > cursor);
@@ -270,7 +294,10 @@ impl Truth {
     }
 
     fn message(&mut self, sids: &[u64], chance: &mut Chance, records: &mut Records) {
-        let late = if chance.one_in(2) { self.late.pop() } else { None };
+        // The store reckons with a bound.
+        let overdue = self.late.first().is_some_and(|late| late + 10 < self.next_mid);
+        let late = if overdue || chance.one_in(2) { self.late.first().copied() } else { None };
+        self.late.retain(|name| Some(*name) != late);
         let name = late.unwrap_or_else(|| {
             self.next_mid += 1;
             self.next_mid - 1
@@ -316,6 +343,42 @@ impl Truth {
             session.messages = picture.sessions[sid].messages.clone();
         }
         recovered
+    }
+
+    /// Whether all is there and can be read. Fails when something is wrong that the store does not
+    /// say is damaged.
+    pub(super) fn is_there_or_missed(&mut self, path: &Path) -> bool {
+        let mut store = match SqliteStore::open(path, Options::default()) {
+            Ok(store) => store,
+            Err(
+                StoreError::Damaged { .. } | StoreError::Foreign { .. } | StoreError::Newer { .. },
+            ) => {
+                return false;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let mut picture = Picture::default();
+        match store.recover(&mut picture, &mut |_| {}) {
+            Ok(_) => {}
+            Err(StoreError::Damaged { .. }) => return false,
+            Err(error) => panic!("{error}"),
+        }
+        self.compare(&picture);
+        let names: BTreeSet<u64> = picture
+            .sessions
+            .values()
+            .flat_map(|session| session.messages.keys().copied())
+            .collect();
+        names.into_iter().all(|name| {
+            match store.load(mid(name), &mut |_, body| check_body(name, body)) {
+                Ok(found) => {
+                    assert!(found, "message {name} is there");
+                    true
+                }
+                Err(StoreError::Damaged { .. }) => false,
+                Err(error) => panic!("{error}"),
+            }
+        })
     }
 
     fn compare(&self, picture: &Picture) {

@@ -1,8 +1,11 @@
 //! The store against a model of what must be there.
 
 mod churn;
+mod crash;
 mod kit;
 mod model;
+mod open;
+mod repair;
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +13,9 @@ use tempfile::TempDir;
 
 use super::{Options, SqliteStore};
 
+/// A folder in memory where there is one: what is tested here needs no disk.
 fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let path = folder.path().join("mqttd.db");
     (folder, path)
 }

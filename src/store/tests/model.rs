@@ -3,17 +3,22 @@
 use super::kit::{Chance, Truth};
 use super::{copy_files, folder, open};
 use crate::broker::Class;
+use crate::store::sweep::Slack;
 use crate::store::{MemoryStore, Store, StoreError};
 
 #[test]
 fn a_restart_finds_what_was_kept() {
-    for seed in [Some(1), Some(2), None] {
+    for (seed, slack) in [(Some(1), None), (Some(2), Some(0)), (None, None), (None, Some(1000))] {
         let (_folder, path) = folder();
         let mut chance = Chance::new(seed);
         let mut truth = Truth::new(false);
         let mut store = open(&path);
         for round in 0..12 {
             truth.check(&mut store);
+            if let Some(bytes) = slack {
+                // Whatever is of no use is removed at once, or soon.
+                store.sweep.slack = Slack { log: bytes, retained: bytes, idle: 0 };
+            }
             for _ in 0..chance.below(15) {
                 let steps = 1 + chance.below(60);
                 let batch = truth.batch(&mut chance, steps);
