@@ -68,7 +68,7 @@ fn p19_what_was_acknowledged_is_there_after_every_kind_of_end() {
         }
         home.start();
         expect_messages(&home);
-        let read = "the store is read sessions=2 subscriptions=1 retained=0 messages=3";
+        let read = "recovered what was kept sessions=2 subscriptions=1 retained=0 messages=3";
         assert!(home.log().contains(read), "{end}: {}", home.log());
     }
 }
@@ -89,7 +89,7 @@ fn a_store_that_cannot_be_used_is_refused_in_words_and_left_as_it_is() {
     let before = fs::read(&file).unwrap();
     let foreign = home.json("start");
     assert_eq!(foreign["error"]["code"], "store_foreign", "{foreign}");
-    assert!(foreign["error"]["hint"].as_str().unwrap().contains("move that file away"));
+    assert!(foreign["error"]["hint"].as_str().unwrap().contains("moved away"));
     assert_eq!(fs::read(&file).unwrap(), before);
     assert!(home.processes().is_empty());
     fs::remove_file(&file).unwrap();
