@@ -238,6 +238,9 @@ _mqttd() {
             mqttd__subcmd__help__subcmd__store,check)
                 cmd="mqttd__subcmd__help__subcmd__store__subcmd__check"
                 ;;
+            mqttd__subcmd__help__subcmd__store,repair)
+                cmd="mqttd__subcmd__help__subcmd__store__subcmd__repair"
+                ;;
             mqttd__subcmd__help__subcmd__subscriptions,list)
                 cmd="mqttd__subcmd__help__subcmd__subscriptions__subcmd__list"
                 ;;
@@ -310,11 +313,17 @@ _mqttd() {
             mqttd__subcmd__store,help)
                 cmd="mqttd__subcmd__store__subcmd__help"
                 ;;
+            mqttd__subcmd__store,repair)
+                cmd="mqttd__subcmd__store__subcmd__repair"
+                ;;
             mqttd__subcmd__store__subcmd__help,check)
                 cmd="mqttd__subcmd__store__subcmd__help__subcmd__check"
                 ;;
             mqttd__subcmd__store__subcmd__help,help)
                 cmd="mqttd__subcmd__store__subcmd__help__subcmd__help"
+                ;;
+            mqttd__subcmd__store__subcmd__help,repair)
+                cmd="mqttd__subcmd__store__subcmd__help__subcmd__repair"
                 ;;
             mqttd__subcmd__subscriptions,help)
                 cmd="mqttd__subcmd__subscriptions__subcmd__help"
@@ -1366,7 +1375,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__help__subcmd__store)
-            opts="check"
+            opts="check repair"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1380,6 +1389,20 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__help__subcmd__store__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__help__subcmd__store__subcmd__repair)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2711,7 +2734,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__store)
-            opts="-h --json --quiet --home --config --timeout --no-systemd --help check help"
+            opts="-h --json --quiet --home --config --timeout --no-systemd --help check repair help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2791,7 +2814,7 @@ _mqttd() {
             return 0
             ;;
         mqttd__subcmd__store__subcmd__help)
-            opts="check help"
+            opts="check repair help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2825,6 +2848,60 @@ _mqttd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__help__subcmd__repair)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mqttd__subcmd__store__subcmd__repair)
+            opts="-y -h --yes --json --quiet --home --config --timeout --no-systemd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

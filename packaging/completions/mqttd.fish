@@ -252,15 +252,16 @@ complete -c mqttd -n "__fish_mqttd_using_subcommand import" -l json -d 'Print on
 complete -c mqttd -n "__fish_mqttd_using_subcommand import" -l quiet -d 'Print errors only'
 complete -c mqttd -n "__fish_mqttd_using_subcommand import" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
 complete -c mqttd -n "__fish_mqttd_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l timeout -d 'Wait this long at most, in seconds' -r
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l json -d 'Print one JSON object instead of text'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l quiet -d 'Print errors only'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Read all that is kept and say whether it is sound'
-complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l timeout -d 'Wait this long at most, in seconds' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l json -d 'Print one JSON object instead of text'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l quiet -d 'Print errors only'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -f -a "check" -d 'Read all that is kept and say whether it is sound'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -f -a "repair" -d 'Keep what is sound of a damaged store, and say what is lost'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and not __fish_seen_subcommand_from check repair help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Wait this long at most, in seconds' -r
@@ -268,7 +269,16 @@ complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subco
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -l quiet -d 'Print errors only'
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l timeout -d 'Wait this long at most, in seconds' -r
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -s y -l yes -d 'Do it without asking'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l json -d 'Print one JSON object instead of text'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l quiet -d 'Print errors only'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -l no-systemd -d 'Never go through systemd, even where it manages mqttd'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "check" -d 'Read all that is kept and say whether it is sound'
+complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "repair" -d 'Keep what is sound of a damaged store, and say what is lost'
 complete -c mqttd -n "__fish_mqttd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mqttd -n "__fish_mqttd_using_subcommand about" -l home -d 'Use the instance that lives under DIR instead of the installed one' -r -f -a "(__fish_complete_directories)"
 complete -c mqttd -n "__fish_mqttd_using_subcommand about" -l config -d 'Read this configuration file instead of /etc/mqttd/mqttd.toml' -r -F
@@ -512,6 +522,7 @@ complete -c mqttd -n "__fish_mqttd_using_subcommand help; and not __fish_seen_su
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and not __fish_seen_subcommand_from start stop restart console foreground ping status reload check-config version pub sub backup restore export import store about clients sessions queue subscriptions topics listeners stats log publish help" -f -a "publish" -d 'Publish a message in the broker\'s own name, without an MQTT connection'
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and not __fish_seen_subcommand_from start stop restart console foreground ping status reload check-config version pub sub backup restore export import store about clients sessions queue subscriptions topics listeners stats log publish help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "check" -d 'Read all that is kept and say whether it is sound'
+complete -c mqttd -n "__fish_mqttd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "repair" -d 'Keep what is sound of a damaged store, and say what is lost'
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and __fish_seen_subcommand_from clients" -f -a "list" -d 'List clients, in the order of their identifiers'
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and __fish_seen_subcommand_from clients" -f -a "show" -d 'Show all that is known of one client'
 complete -c mqttd -n "__fish_mqttd_using_subcommand help; and __fish_seen_subcommand_from clients" -f -a "kick" -d 'End a client\'s connection; its session stays, and it may come back'

@@ -86,6 +86,12 @@ pub struct Session {
     pub queue_messages: usize,
     /// Bytes of them.
     pub queue_bytes: u64,
+    /// How many of them are on disk only, but for their names.
+    #[serde(default)]
+    pub queue_disk_messages: usize,
+    /// Bytes of those.
+    #[serde(default)]
+    pub queue_disk_bytes: u64,
     /// QoS 1 and 2 messages sent and not acknowledged.
     pub inflight: usize,
     /// QoS 2 messages received and not released.
@@ -117,6 +123,8 @@ impl From<ClientView> for Session {
             subscriptions: view.subscriptions,
             queue_messages: view.queue_messages,
             queue_bytes: view.queue_bytes,
+            queue_disk_messages: view.parked_messages,
+            queue_disk_bytes: view.parked_bytes,
             inflight: view.inflight,
             awaiting_pubrel: view.awaiting_pubrel,
             will: view.will,

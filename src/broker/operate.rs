@@ -151,6 +151,8 @@ fn client_view(session: &Session) -> ClientView {
         awaiting_pubrel: session.received.len(),
         queue_messages: session.queue.len(),
         queue_bytes: session.queue.bytes(),
+        parked_messages: session.queue.parked_len(),
+        parked_bytes: session.queue.parked_bytes(),
         will: session.will.is_some(),
         messages_in: link.map_or(0, |link| link.messages_in),
         messages_out: link.map_or(0, |link| link.messages_out),

@@ -41,6 +41,10 @@ pub struct ClientView {
     pub queue_messages: usize,
     /// Bytes waiting.
     pub queue_bytes: u64,
+    /// Messages waiting of which all but the name is on disk only.
+    pub parked_messages: usize,
+    /// Bytes of them.
+    pub parked_bytes: u64,
     /// Whether a Will is armed.
     pub will: bool,
     /// Application Messages received from the client over this connection.

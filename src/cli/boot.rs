@@ -97,6 +97,17 @@ pub trait Boot {
     /// # Errors
     /// It runs, or the store is damaged or cannot be read.
     fn check_store(&self, place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Sound, Failure>;
+
+    /// Makes a sound store of a damaged one of an instance that does not run; the damaged one is
+    /// kept beside it. `progress` is told how many records were read.
+    ///
+    /// # Errors
+    /// It runs, or the store cannot be read or written at all.
+    fn repair_store(
+        &self,
+        place: &Place,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Repaired, Failure>;
 }
 
 /// Where something is kept.
@@ -150,6 +161,19 @@ pub struct Sound {
     pub totals: Totals,
     /// Bytes of a commit that nobody was told of and that a start will cut off.
     pub torn_bytes: u64,
+}
+
+/// What [`Boot::repair_store`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// Where the store is.
+    pub path: PathBuf,
+    /// What is in it now.
+    pub totals: Totals,
+    /// What is lost, one line each.
+    pub lost: Vec<String>,
+    /// The store as it was, if it had to be changed.
+    pub aside: Option<PathBuf>,
 }
 
 /// A broker that runs in this process.

@@ -36,8 +36,8 @@ use report::{Report, Voice, complain};
 use verbs::Errand;
 
 pub use boot::{
-    Boot, BootOptions, Checked, Exit, Failure, Kept, Restored, Running, Selection, Sound, Spawned,
-    TakeError,
+    Boot, BootOptions, Checked, Exit, Failure, Kept, Repaired, Restored, Running, Selection, Sound,
+    Spawned, TakeError,
 };
 pub use codes::CODES;
 pub use report::stderr_is_journal;

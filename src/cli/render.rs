@@ -191,7 +191,16 @@ fn session(session: Session) -> String {
         ("away since", away_since(&session)),
         ("expires", session_end(&session)),
         ("subscriptions", session.subscriptions.to_string()),
-        ("queue", format!("{} messages, {}", session.queue_messages, bytes(session.queue_bytes))),
+        (
+            "queue",
+            format!(
+                "{} messages, {}; of those on disk only: {}, {}",
+                session.queue_messages,
+                bytes(session.queue_bytes),
+                session.queue_disk_messages,
+                bytes(session.queue_disk_bytes)
+            ),
+        ),
         (
             "under way",
             format!(

@@ -15,8 +15,8 @@ use super::readiness::{Readiness, Report};
 use super::{Mode, failure, listen, offline, status};
 use crate::admin::exchange::Entry;
 use crate::cli::{
-    Boot, BootOptions, Checked, Exit, Failure, Kept, Restored, Running, Selection, Sound, Spawned,
-    TakeError,
+    Boot, BootOptions, Checked, Exit, Failure, Kept, Repaired, Restored, Running, Selection, Sound,
+    Spawned, TakeError,
 };
 use crate::control::Place;
 use crate::server::clock::Clock;
@@ -126,6 +126,14 @@ impl Boot for Daemon {
 
     fn check_store(&self, place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Sound, Failure> {
         offline::check(place, progress)
+    }
+
+    fn repair_store(
+        &self,
+        place: &Place,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Repaired, Failure> {
+        offline::repair(place, progress)
     }
 }
 

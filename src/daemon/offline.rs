@@ -16,10 +16,10 @@ use super::lock::{Attempt, Locks};
 use super::privilege::{self, Account, Acting};
 use crate::admin::exchange::{Entry, Totals};
 use crate::broker::Restore;
-use crate::cli::{Exit, Failure, Kept, Restored, Selection, Sound, TakeError};
+use crate::cli::{Exit, Failure, Kept, Repaired, Restored, Selection, Sound, TakeError};
 use crate::control::Place;
 use crate::server::clock::Clock;
-use crate::store::{Copy, Options, SqliteStore, Store, StoreError};
+use crate::store::{self, Copy, Options, SqliteStore, Store, StoreError};
 
 /// Bytes copied at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -264,10 +264,12 @@ fn move_aside(path: &Path) -> Result<Option<PathBuf>, Failure> {
     }
     let aside = free_name(path);
     drop(SqliteStore::open(path, Options::default()));
-    let beside = with_suffix(path, "-wal");
-    match fs::rename(&beside, with_suffix(&aside, "-wal")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        renamed => renamed.map_err(failed)?,
+    // `.repaired`: of a repair that was interrupted, and stops every start until it is completed.
+    for suffix in ["-wal", ".repaired"] {
+        match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            renamed => renamed.map_err(failed)?,
+        }
     }
     if let Some(directory) = path.parent() {
         sync_directory(directory).map_err(failed)?;
@@ -307,5 +309,20 @@ pub(super) fn check(place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Soun
         torn_bytes = recovered.torn_bytes;
         Ok(())
     })?;
+    // Closed, it has everything in one file; and what a table has lost, reading does not tell.
+    drop(opened);
+    let closed = Copy::open(&held.path).and_then(|closed| closed.check());
+    closed.map_err(|error| failure::store(&error))?;
     Ok(Sound { path: held.path, totals, torn_bytes })
+}
+
+/// See [`crate::cli::Boot::repair_store`].
+pub(super) fn repair(place: &Place, progress: &mut dyn FnMut(u64)) -> Result<Repaired, Failure> {
+    let held = Held::take(place)?.has_store()?;
+    let repaired = store::repair(&held.path, progress).map_err(|error| failure::store(&error))?;
+    let opened = SqliteStore::open(&held.path, Options::default());
+    let mut opened = opened.map_err(|error| failure::store(&error))?;
+    let totals = count(|into| recover(&mut opened, into, progress))?;
+    let store::Repaired { lost, aside } = repaired;
+    Ok(Repaired { path: held.path, totals, lost, aside })
 }

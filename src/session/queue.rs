@@ -383,6 +383,12 @@ impl Queue {
         self.parked.len()
     }
 
+    /// Bytes of the parked ones, as if they were in memory.
+    #[must_use]
+    pub const fn parked_bytes(&self) -> u64 {
+        self.parked_bytes
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -490,3 +490,73 @@ fn a_backup_goes_through_a_pipe() {
     assert!(status.success());
     same(&lines(&home, &format!("--from {}", file.display())), &lines(&home, ""));
 }
+
+/// Flips a bit in a page of the stopped broker's store that holds this text.
+fn damage(home: &Home, text: &str) {
+    let path = home.path().join("data/mqttd.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_refused_checked_and_repaired() {
+    let home = with_everything();
+    home.run("pub -t q/spoilt -q 1 -m spoilt-by-the-disk").ok();
+    let before = lines(&home, "");
+    home.run("stop").ok();
+    let (code, object) = home.json("store check");
+    assert_eq!(code, Some(0), "{object}");
+    assert_eq!(object["result"]["kept"]["sessions"], 4, "{object}");
+    let ran = home.run("store repair").ok(); // nothing to do
+    assert!(ran.out.contains("nothing was changed"), "{}", ran.out);
+    damage(&home, "spoilt-by-the-disk");
+    let ran = home.run("store check").exits(65);
+    assert!(
+        ran.err.contains("is damaged") && ran.err.contains("mqttd store repair"),
+        "{}",
+        ran.err
+    );
+    let (code, object) = home.json("store repair");
+    assert_eq!((code, &object["changed"]), (Some(0), &true.into()), "{object}");
+    assert_eq!(object["result"]["lost"].as_array().unwrap().len(), 1, "{object}");
+    let aside = object["result"]["aside"].as_str().unwrap();
+    assert!(Path::new(aside).exists(), "{aside}");
+    home.run("store check").ok();
+    home.start();
+    let after = lines(&home, "");
+    let is_kept = |line: &&String| !line.contains("q/spoilt") && !line.starts_with("{\"end\"");
+    let kept = |lines: &[String]| lines.iter().filter(is_kept).cloned().collect::<Vec<_>>();
+    same(&kept(&after), &kept(&before));
+    assert!(!after.iter().any(|line| line.contains("q/spoilt")));
+}
+
+/// The broker could not open what root left there.
+#[test]
+fn what_root_restores_belongs_to_the_owner_of_the_data() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root restores for others");
+        return;
+    }
+    let home = with_everything();
+    let file = home.path().join("backup");
+    home.run(&format!("backup {}", file.display())).ok();
+    let other = Home::new();
+    let (data, run) = (other.path().join("data"), other.path().join("run"));
+    std::fs::create_dir(&data).unwrap();
+    std::fs::create_dir(&run).unwrap();
+    chown(&data, Some(4321), Some(4322)).unwrap();
+    for _ in 0..2 {
+        other.run(&format!("restore {}", file.display())).ok();
+        other.run("store check").ok();
+        other.run("store repair").ok();
+        other.run("export --retained").ok();
+    }
+    let names = |dir: &Path| std::fs::read_dir(dir).unwrap().flatten().collect::<Vec<_>>();
+    for entry in names(&data).into_iter().chain(names(&run)) {
+        let metadata = entry.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (4321, 4322), "{entry:?}");
+    }
+}

@@ -75,6 +75,7 @@ fn what_waits_is_shown_in_order_and_cannot_paint_the_terminal() {
     home.run(&format!("pub -t q/four -q 1 -f {}", binary.display())).ok();
     let session = show(&home, "attic");
     assert_eq!((&session["queue_messages"], &session["inflight"]), (&4.into(), &0.into()));
+    assert_eq!(session["queue_disk_messages"], 4, "its client is away");
     let waiting = rows(&home, "queue attic --payload");
     let column = |name: &str| waiting.iter().map(|row| row[name].clone()).collect::<Vec<_>>();
     assert_eq!(column("topic"), ["q/one", "q/two", "q/three", "q/four"]);

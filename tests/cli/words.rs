@@ -80,7 +80,7 @@ fn p55_each_verb_prints_one_object() {
             "ping" | "status" => 3,
             "stop" | "version" | "check-config" => 0,
             // Of a broker that is stopped, of which nothing is kept yet.
-            "restore" | "export" | "store check" => 1,
+            "restore" | "export" | "store check" | "store repair" => 1,
             _ => 7,
         };
         assert_eq!(code, Some(expected), "{name}: {object}");

@@ -235,7 +235,7 @@ CALLS = {
     "topics list": "", "topics show": "a/b", "topics delete": "a/b", "listeners list": "", "log level": "",
     "log tail": None,
     "backup": "/root/p55.backup", "restore": "/nowhere", "export": "/root/p55.jsonl", "import": "/root/p55.jsonl",
-    "store check": "",
+    "store check": "", "store repair": "",
 }
 
 

@@ -96,9 +96,22 @@ pub(super) struct ImportArgs {
 pub(super) enum StoreVerb {
     /// Read all that is kept and say whether it is sound
     ///
-    /// Changes nothing. The broker must not run. Exit code 1 when something is damaged.
+    /// Changes nothing. The broker must not run. Exit code 65 when something is damaged.
     #[command(after_long_help = "Examples:\n  sudo mqttd store check")]
     Check,
+
+    /// Keep what is sound of a damaged store, and say what is lost
+    ///
+    /// The broker must not run. The store as it was is kept beside the new one, as
+    /// mqttd.db.damaged-1. A store that is sound is left as it is.
+    #[command(
+        after_long_help = "Examples:\n  sudo mqttd store repair\n  sudo mqttd store repair --yes"
+    )]
+    Repair {
+        /// Do it without asking
+        #[arg(long, short = 'y')]
+        yes: bool,
+    },
 }
 
 impl RestoreArgs {
