@@ -25,6 +25,10 @@ const VACUUM_PAGES: u64 = 512;
 const BUSY_FREE_PAGES: u64 = (64 << 20) / super::schema::PAGE_BYTES;
 const IDLE_FREE_PAGES: u64 = (2 << 20) / super::schema::PAGE_BYTES;
 
+/// Free pages that are cut off at once, when those in use are few enough to be moved at once.
+const CUT_FREE_PAGES: u64 = (32 << 20) / super::schema::PAGE_BYTES;
+const CUT_USED_PAGES: u64 = (4 << 20) / super::schema::PAGE_BYTES;
+
 /// Useless bytes that are not worth a pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slack {
@@ -253,6 +257,11 @@ impl SqliteStore {
         let kept = if is_idle { IDLE_FREE_PAGES } else { BUSY_FREE_PAGES };
         if free > kept {
             let pages = count("page_count")?;
+            if is_idle && free >= CUT_FREE_PAGES && pages - free <= CUT_USED_PAGES {
+                self.cut_off()?;
+                self.sweep.gave_back = true;
+                return Ok(true);
+            }
             if free * 4 > pages || self.sweep.gave_back {
                 self.maintaining(|connection| {
                     let sql = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
@@ -271,6 +280,18 @@ impl SqliteStore {
             self.sweep.gave_back = false;
         }
         Ok(false)
+    }
+
+    /// Moves the pages in use to the front and cuts the free ones off. One by one, each of these
+    /// would be looked for in the list of all: minutes for a gigabyte.
+    fn cut_off(&mut self) -> Result<(), StoreError> {
+        let mut set = |mode| {
+            self.maintaining(|connection| connection.pragma_update(None, "auto_vacuum", mode))
+        };
+        let cut = set("FULL");
+        // Whatever came of it: later commits are to leave the free pages to the next ones.
+        let back = set("INCREMENTAL");
+        cut.and(back)
     }
 }
 

@@ -41,3 +41,46 @@ fn messages_that_come_and_go_take_the_space_of_those_before_them() {
         }
     }
 }
+
+/// A long queue is taken: the files shrink at once, and what stays is there.
+#[test]
+fn a_drained_queue_gives_its_space_back() {
+    let (_folder, path) = folder();
+    let mut store = open(&path);
+    let mut records = vec![Records::default()];
+    put_session(&mut records[0], 1, 0);
+    let (messages, payload) = (12_000, [b'x'; 4096]);
+    for number in 1..=messages {
+        put_message(&mut records[0], number, "a/b", &[1], (false, &payload));
+        if number % 1000 == 0 {
+            store.commit(&records, Class::Os).unwrap();
+            records[0].clear();
+        }
+    }
+    let stays = |number: &u64| number % 1000 == 7;
+    // In another order than they came in.
+    for number in (1..=messages).map(|number| number * 7919 % messages + 1).filter(|n| !stays(n)) {
+        records[0].done(mid(number));
+    }
+    store.commit(&records, Class::Os).unwrap();
+    let full = store.usage().file_bytes;
+    assert!(full > messages * payload.len() as u64);
+    let mut visits = 0;
+    while store.maintain().unwrap() {
+        visits += 1;
+        assert!(visits < 30, "{:?}", store.usage());
+    }
+    assert!(store.usage().file_bytes < 2 << 20, "{:?}", store.usage());
+    let connection = &store.connection;
+    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+    assert_eq!(mode, 2, "free pages are left to later messages again");
+    connection
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .map(|said: String| assert_eq!(said, "ok"))
+        .unwrap();
+    drop(store);
+    let mut store = open(&path);
+    for number in (1..=messages).filter(|number| stays(number) || number % 500 == 0) {
+        assert_eq!(store.load(mid(number), &mut |_, _| ()).unwrap(), stays(&number));
+    }
+}
