@@ -37,7 +37,7 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Content {
     mail: Vec<Mail>,
-    /// Bytes of the letters.
+    /// Bytes of the letters and of what came from the disk.
     weight: usize,
     spare: Vec<Letter>,
 }
@@ -54,7 +54,14 @@ impl Mailbox {
 
     /// Posts something that is no letter.
     pub(super) fn post(&self, mail: Mail) {
-        self.content().mail.push(mail);
+        self.post_heavy(mail, 0);
+    }
+
+    /// The same for something of so many bytes.
+    pub(super) fn post_heavy(&self, mail: Mail, weight: usize) {
+        let mut content = self.content();
+        content.mail.push(mail);
+        content.weight += weight;
     }
 
     /// Whether nothing waits.
@@ -65,7 +72,7 @@ impl Mailbox {
         self.content().mail.is_empty()
     }
 
-    /// Bytes of the letters that wait.
+    /// Bytes of what waits.
     pub(super) fn weight(&self) -> usize {
         self.content().weight
     }

@@ -136,13 +136,14 @@ impl Keeper {
 
     /// When there is something to do though nothing comes, in [`Now::ticks_ms`].
     pub(super) fn deadline(&self) -> Option<u64> {
+        let load_ms = self.loads.deadline();
         match self.health {
-            Health::Full { retry_ms } | Health::Failed { retry_ms, .. } => return Some(retry_ms),
+            Health::Failed { retry_ms, .. } => return Some(retry_ms),
+            Health::Full { retry_ms } => return Some(retry_ms.min(load_ms.unwrap_or(u64::MAX))),
             Health::Well => {}
         }
         let maintain_ms = self.unkempt.then_some(self.maintain_ms);
         let commit_ms = (!self.pending.is_empty()).then(|| self.commit_ms());
-        let load_ms = self.loads.deadline();
         maintain_ms.into_iter().chain(commit_ms).chain(load_ms).min()
     }
 

@@ -16,6 +16,9 @@ use crate::store::{Store, StoreError};
 const RETRY_MS_MIN: u64 = 100;
 /// The longest of these pauses.
 const RETRY_MS_MAX: u64 = 30_000;
+/// Bytes read in one turn. Then what is to be written has its turn, and what was read is carried away,
+/// so that ten thousand sessions that come back at once do not meet here.
+const TURN_BYTES: u64 = 4 << 20;
 /// Tries of one message, which take some minutes.
 const TRIES_MAX: u32 = 14;
 
@@ -42,9 +45,12 @@ impl Loads {
         self.fresh.extend(asked);
     }
 
-    /// When some are to be tried again.
+    /// When some are to be answered, or tried again; at once when it is 0.
     pub(super) fn deadline(&self) -> Option<u64> {
-        (!self.late.is_empty()).then_some(self.retry_ms)
+        if self.fresh.is_empty() {
+            return (!self.late.is_empty()).then_some(self.retry_ms);
+        }
+        Some(0)
     }
 
     /// Answers what is due.
@@ -70,9 +76,17 @@ impl Loads {
             unix_less_ticks_ms: now.unix_ms.saturating_sub(now.ticks_ms),
             damaged: &mut outcome.damaged,
         };
-        for asked in due {
+        let mut bytes = 0;
+        let mut due = due.into_iter();
+        for asked in due.by_ref() {
             match shelf.fetch(&asked.load, asked.tries >= TRIES_MAX) {
-                Ok(loaded) => outcome.loaded.push((asked.shard, loaded)),
+                Ok(loaded) => {
+                    bytes += weight(&loaded);
+                    outcome.loaded.push((asked.shard, loaded));
+                    if bytes >= TURN_BYTES {
+                        break;
+                    }
+                }
                 Err(error) => {
                     let pause_ms = RETRY_MS_MIN << asked.tries.min(20);
                     self.retry_ms = now.ticks_ms + pause_ms.min(RETRY_MS_MAX);
@@ -81,7 +95,14 @@ impl Loads {
                 }
             }
         }
+        self.fresh.extend(due);
     }
+}
+
+/// Bytes of what was read.
+pub(super) fn weight(loaded: &Loaded) -> u64 {
+    let messages = loaded.messages.iter().filter_map(|(_, message)| message.as_ref());
+    messages.map(|(stored, _)| stored.message.weight()).sum()
 }
 
 /// Reads messages for an operator, once; `None` where one is not there any more, or cannot be read.

@@ -285,6 +285,26 @@ fn a_read_that_fails_is_tried_again_and_stops_nobody_else() {
 }
 
 #[test]
+fn many_who_come_back_at_once_are_answered_in_turns() {
+    let mut bench = Bench::new();
+    bench.leave(0, message(1, 1 << 20, Class::Disk));
+    bench.turn();
+    for _ in 0..10 {
+        bench.ask(&[1]);
+    }
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < 10 {
+        // Commits are not held up by them.
+        bench.disk(1);
+        let came = bench.turn();
+        assert_eq!(came.durable.len(), 1);
+        turns.push(came.loaded.len());
+        assert!(turns.len() == 3 || bench.keeper.deadline() == Some(0));
+    }
+    assert_eq!(turns, [4, 4, 2]);
+}
+
+#[test]
 fn a_message_that_cannot_be_read_for_minutes_is_given_up() {
     let mut bench = Bench::new();
     bench.leave(0, message(1, 10, Class::Disk));

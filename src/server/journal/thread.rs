@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::inbox::{Request, Taken};
 use super::keeper::{Keeper, Outcome};
+use super::loads::weight;
 use super::{Journal, no_backup};
 use crate::broker::{Now, Storing};
 use crate::server::cell::Cell;
@@ -166,7 +167,9 @@ impl<'s> Thread<'s> {
             }
         }
         for (shard, loaded) in loaded {
-            cells[usize::from(shard)].mailbox.post(Mail::Loaded(loaded));
+            // A shard that does not keep up is waited for, as by the senders of letters.
+            let weight = usize::try_from(weight(&loaded)).unwrap_or(usize::MAX);
+            cells[usize::from(shard)].mailbox.post_heavy(Mail::Loaded(loaded), weight);
             self.errands.visit(usize::from(shard));
         }
         if roomy {
