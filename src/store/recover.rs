@@ -18,7 +18,9 @@ impl SqliteStore {
         into: &mut dyn Restore,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Recovered, StoreError> {
-        match read(&self.connection, into, progress) {
+        progress(0);
+        let checked = self.check_tables().and_then(|()| read(&self.connection, into, progress));
+        match checked {
             Ok((books, recovered)) => {
                 self.books = books;
                 self.knows_all = true;
@@ -29,12 +31,38 @@ impl SqliteStore {
                 }
                 Ok(Recovered { torn_bytes: self.torn_bytes, ..recovered })
             }
-            Err(Stop::Sqlite(error)) => {
-                Err(StoreError::of_sqlite("cannot read", &self.path, &error))
-            }
-            Err(Stop::Damaged(what)) => Err(self.damaged(what)),
+            Err(stop) => Err(self.stopped(stop)),
         }
     }
+}
+
+/// Bytes of a database up to which all of it is checked at a start: reading a large one takes long,
+/// and most of it are the messages.
+const CHECK_BYTES_MAX: u64 = 512 << 20;
+/// What is checked of a larger one.
+const CHECKED: [&str; 8] =
+    ["session", "subscription", "position", "received", "sent", "gone", "retained", "meta"];
+
+impl SqliteStore {
+    /// A checksum tells of a row that was changed, not of one that no page names any more.
+    fn check_tables(&self) -> Result<(), Stop> {
+        let bytes = self.path.metadata().map_or(0, |metadata| metadata.len());
+        if bytes <= CHECK_BYTES_MAX {
+            return check(&self.connection);
+        }
+        CHECKED.iter().try_for_each(|table| {
+            let pragma = format!("PRAGMA quick_check('{table}')");
+            self.connection
+                .query_row(&pragma, [], |row| row.get(0))
+                .map_err(Stop::from)
+                .and_then(said)
+        })
+    }
+}
+
+/// That SQLite found nothing.
+fn said(found: String) -> Result<(), Stop> {
+    if found == "ok" { Ok(()) } else { Err(Stop::Damaged(found.replace('\n', " "))) }
 }
 
 /// Reads everything, and says what the books are.
@@ -58,9 +86,7 @@ pub(super) fn read(
 
 /// Whether the tables hang together: no page is lost, missing or twice in use, all rows are in order.
 pub(super) fn check(connection: &Connection) -> Result<(), Stop> {
-    let pragma = "PRAGMA quick_check(1)";
-    let found: String = connection.query_row(pragma, [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(Stop::Damaged(found.replace('\n', " "))) }
+    said(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)
 }
 
 /// Why reading ended early.
@@ -323,6 +349,25 @@ pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r 
 pub(super) fn open_tomb(seq: u64, sealed: &[u8]) -> Option<(u64, &str)> {
     let (mid, topic) = Seal::gone(seq).open(sealed)?.split_first_chunk()?;
     Some((u64::from_le_bytes(*mid), std::str::from_utf8(topic).ok()?))
+}
+
+impl SqliteStore {
+    /// What a commit has to know before anything is recovered: names that are taken.
+    pub(super) fn read_bounds(&mut self) -> Result<(), StoreError> {
+        let (marks, _) = read_marks(&self.connection).map_err(|stop| self.stopped(stop))?;
+        let next = "SELECT coalesce(max(seq) + 1, 0) FROM gone";
+        let next = self.connection.query_row(next, [], |row| number(row, 0));
+        self.books.next_seq = next.map_err(|error| self.failed(&error))?;
+        (self.books.marks, self.books.last_mid) = (marks, marks.mid);
+        Ok(())
+    }
+
+    fn stopped(&self, stop: Stop) -> StoreError {
+        match stop {
+            Stop::Sqlite(error) => StoreError::of_sqlite("cannot read", &self.path, &error),
+            Stop::Damaged(what) => self.damaged(what),
+        }
+    }
 }
 
 /// The bounds of names, and how much the last repair left out.

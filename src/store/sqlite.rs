@@ -83,6 +83,7 @@ impl SqliteStore {
             lock: Arc::new(lock),
         };
         store.knows_all = store.is_untouched()?;
+        store.read_bounds()?;
         Ok(store)
     }
 
