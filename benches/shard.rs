@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench shard` prints nanoseconds a message; under `valgrind --tool=callgrind` the
 //! instruction counts repeat exactly, whatever else the machine does.
+//!
+//! With the word `memory` it prints what sessions that are kept take in memory while their clients
+//! are away, with messages that wait in a store and without.
 
 #![expect(clippy::print_stdout, reason = "what it prints is its result")]
 
@@ -11,6 +14,7 @@ use std::time::Duration;
 
 use mqttd::broker::{
     Admission, Commons, ConnectionId, Durability, Limits, Now, QueueFull, Shard, SharedChoice,
+    Storing,
 };
 use mqttd::codec::{Frame, Packet, Properties, Publish, QoS, Subscribe, SubscriptionOptions};
 use mqttd::codec::{SubscriptionRequest, Version, decode, encode};
@@ -19,6 +23,9 @@ const PAIRS: u16 = 100;
 const BATCH: usize = 50;
 
 fn main() {
+    if std::env::args().any(|word| word == "memory") {
+        return memory();
+    }
     let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(500);
     for (name, version, qos, payload) in [
         ("pairs 100, 3.1.1, QoS 0, 16 B", Version::V311, QoS::AtMostOnce, 16),
@@ -30,6 +37,60 @@ fn main() {
         let messages = rounds as u128 * u128::from(PAIRS) * BATCH as u128;
         println!("{name}: {} ns a message (in and out)", elapsed.as_nanos() / messages);
     }
+}
+
+/// Bytes of memory of a session whose client is away, and of what waits for it.
+fn memory() {
+    for (sessions, messages, payload) in [(1000, 1000, 1024), (100_000, 10, 256)] {
+        let commons = Commons::new(1, limits(), 7);
+        commons.set_storing(Storing::Well);
+        let mut shard = Shard::new(0, commons);
+        let before = resident_bytes();
+        for number in 0..sessions {
+            let client_id = format!("device-{number:08}");
+            let id = connect_as(&mut shard, Version::V311, &client_id, false);
+            subscribe(&mut shard, id, Version::V311, "fleet/all/config", QoS::AtLeastOnce);
+            shard.receive(id, &[0xe0, 0], Now::default());
+            keep(&mut shard);
+        }
+        let each = (resident_bytes() - before) / sessions;
+        println!("{sessions} sessions away: {each} bytes each");
+        let publisher = connect(&mut shard, Version::V311, "publisher");
+        let batch = publishes(Version::V311, QoS::AtLeastOnce, "fleet/all/config", payload);
+        let one = &batch[..batch.len() / BATCH];
+        for count in 1..=messages {
+            shard.receive(publisher, one, Now::default());
+            keep(&mut shard);
+            if count == 1 || count == messages {
+                let each = (resident_bytes() - before) / sessions;
+                println!(
+                    "{sessions} sessions away, {count} messages of {payload} bytes for each: {each} bytes each"
+                );
+            }
+        }
+        let mib = (resident_bytes() - before) >> 20;
+        println!(
+            "{sessions} sessions, {messages} messages of {payload} bytes for each: {mib} MiB in all"
+        );
+    }
+}
+
+/// The disk has it.
+fn keep(shard: &mut Shard) {
+    let trays = shard.trays();
+    trays.events.clear();
+    trays.closing.clear();
+    let ticket = trays.records.ticket();
+    trays.records.clear();
+    shard.durable(ticket, Now::default());
+    drain(shard);
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("Linux") * 1024
 }
 
 struct Pair {
@@ -99,10 +160,19 @@ fn acknowledge(shard: &mut Shard, id: ConnectionId, version: Version) {
 }
 
 fn connect(shard: &mut Shard, version: Version, client_id: &str) -> ConnectionId {
+    connect_as(shard, version, client_id, true)
+}
+
+fn connect_as(
+    shard: &mut Shard,
+    version: Version,
+    client_id: &str,
+    clean_start: bool,
+) -> ConnectionId {
     let connect = mqttd::codec::Connect {
         version,
         bridge: false,
-        clean_start: true,
+        clean_start,
         keep_alive_secs: 0,
         properties: Properties::EMPTY,
         client_id,
@@ -160,7 +230,7 @@ fn limits() -> Limits {
         session_expiry_secs_max: u32::MAX,
         outbox_bytes_max: 1 << 20,
         retained_messages_max: 1000,
-        sessions_max: 1000,
+        sessions_max: 1_000_000,
         memory_bytes_max: 1 << 30,
         shared_choice: SharedChoice::LeastBacklog,
         durability: Durability::default(),
