@@ -12,13 +12,10 @@ use super::share::{Group, Member};
 use super::timers::{Purpose, Timer};
 use super::{Now, SessionId, Shard, Storing};
 use crate::codec::QoS;
-use crate::session::{Delivery, Kept, Mid, Parcel, Session, Sid};
+use crate::session::{Delivery, Done, Kept, Mid, Parcel, Session, Sid};
 
 /// How long a session may be done with messages before that is written down.
 const POSITION_MS: u64 = 1000;
-/// Messages above the cursor that a session is done with; with more, those it is not done with get
-/// new names.
-const ABOVE_MAX: usize = 1024;
 
 impl Desk {
     /// How long messages of a topic last; nothing lasts without a store.
@@ -74,12 +71,13 @@ impl Desk {
     pub(super) fn note_kept(&mut self, slot: u32) {
         let Some(session) = self.roster.session_mut(slot) else { return };
         let Some(kept) = &mut session.kept else { return };
-        for mid in kept.freed.drain(..) {
-            self.trays.records.done(mid);
+        for mid in &kept.freed {
+            self.trays.records.done(*mid);
         }
-        for (mid, packet_id) in kept.sent.drain(..) {
-            self.trays.records.sent(kept.sid, mid, packet_id, false);
+        for (mid, packet_id) in &kept.sent {
+            self.trays.records.sent(kept.sid, *mid, *packet_id, false);
         }
+        kept.told();
         if kept.has_position() && !kept.stale {
             kept.stale = true;
             self.stale.push(slot);
@@ -296,8 +294,8 @@ impl Shard {
 
     /// Writes down what a session is done with, if that was not done already.
     pub(super) fn note_position(&mut self, slot: u32) {
-        if let Some((sid, middle)) = self.put_position(slot) {
-            self.rename_inflight(slot, sid, middle);
+        if let Some((sid, last)) = self.put_position(slot) {
+            self.rename_inflight(slot, sid, last);
             // With the new names, or after a crash there would be both.
             self.put_position(slot);
         }
@@ -308,11 +306,10 @@ impl Shard {
         let session = self.desk.roster.session_mut(slot)?;
         session.kept.as_ref().filter(|kept| kept.stale)?;
         let next_packet_id = session.inflight.upcoming();
-        let (sid, cursor, above) = session.position(self.horizon)?;
-        let middle = above.get(ABOVE_MAX).and_then(|_| above.get(above.len() / 2)).copied();
+        let Done { sid, cursor, above, rename } = session.position(self.horizon)?;
         let position = Position { cursor, above, next_packet_id };
         self.desk.trays.records.position(sid, &position);
-        Some((sid, middle?))
+        Some((sid, rename?))
     }
 
     /// Writes down at once what sessions are done with, for a copy of what is kept.

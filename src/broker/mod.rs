@@ -61,7 +61,7 @@ pub use journal::{
 };
 pub use limits::Limits;
 
-pub use crate::session::{Mid, QueueFull, Sid};
+pub use crate::session::{Mid, QueueFull, Run, Sid};
 pub use mail::Letter;
 pub use restore::{Restoration, Restored};
 pub use share::SharedChoice;

@@ -210,7 +210,7 @@ impl Draft {
     }
 
     fn is_done_with(&self, mid: Mid) -> bool {
-        mid.get() <= self.position.cursor || self.position.above.binary_search(&mid).is_ok()
+        self.position.is_done(mid)
     }
 
     fn take_in(&mut self, mid: Mid, message: &Arc<Message>, wanted: Wanted) {

@@ -162,7 +162,7 @@ impl Session {
     }
 
     fn is_done_with(&self, mid: Mid) -> bool {
-        mid.get() <= self.position.cursor || self.position.above.binary_search(&mid).is_ok()
+        self.position.is_done(mid)
     }
 }
 

@@ -295,6 +295,12 @@ impl Queue {
         self.ready.iter()
     }
 
+    /// The name of the next parked message behind that name.
+    pub(super) fn parked_after(&self, mid: Mid) -> Option<Mid> {
+        let next = self.parked.partition_point(|parked| parked.mid <= mid);
+        self.parked.get(next).map(|parked| parked.mid)
+    }
+
     /// What is on the disk, behind what is in memory.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> + '_ {
         self.parked.iter()

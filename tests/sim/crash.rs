@@ -21,6 +21,9 @@ impl Model {
     pub(crate) fn crashed(&mut self, survey: &Survey, how: Crash) {
         self.began_ms = self.now.ticks_ms;
         self.connections.clear();
+        // As it was known: one that was published again looks like the first, which may be there.
+        let retained = self.retained_log.values().flatten().copied();
+        let sure = retained.filter(|number| self.outlives(&self.messages[*number], how)).collect();
         let mut lost = std::mem::take(&mut self.sessions);
         let mut ghosts = std::mem::take(&mut self.ghosts);
         let mut found: Vec<(Session, Sid)> = Vec::new();
@@ -58,7 +61,7 @@ impl Model {
         }
         self.judge_groups(survey, how);
         self.mistakable.clear();
-        self.judge_retained(survey, how);
+        self.judge_retained(survey, &sure);
     }
 
     /// Whether a message that was acknowledged outlives this.
@@ -322,7 +325,7 @@ impl Model {
     }
 
     /// What is retained is the last that was acknowledged, or came later.
-    fn judge_retained(&mut self, survey: &Survey, how: Crash) {
+    fn judge_retained(&mut self, survey: &Survey, sure: &BTreeSet<usize>) {
         let now_ms = self.now.ticks_ms;
         let mut retained = Vec::new();
         let log = std::mem::take(&mut self.retained_log);
@@ -331,8 +334,7 @@ impl Model {
             assert!(!is_honest(topic, payload), "{topic} has a retained message");
         }
         for (topic, numbers) in log {
-            let sure = |number: &usize| self.outlives(&self.messages[*number], how);
-            let known = numbers.iter().rposition(sure);
+            let known = numbers.iter().rposition(|number| sure.contains(number));
             let later = &numbers[known.unwrap_or(0)..];
             let found = survey.retained.get(&topic);
             let is_it = |number: &&usize| Some(&self.messages[**number].payload) == found;

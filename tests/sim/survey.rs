@@ -58,7 +58,7 @@ pub(crate) struct Recipient {
 
 impl Stored {
     fn is_done_with(&self, mid: Mid) -> bool {
-        mid.get() <= self.position.cursor || self.position.above.contains(&mid)
+        self.position.is_done(mid)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::wire::{Reader, put_bytes, put_content, put_varint, qos_of};
 use crate::codec::{RetainHandling, SubscriptionOptions, Version};
-use crate::session::{ArmedWill, Mid, Subscription};
+use crate::session::{ArmedWill, Mid, Run, Subscription};
 
 /// A session without its subscriptions and messages.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ pub struct Position {
     /// Messages with this name or a smaller one are done with.
     pub cursor: u64,
     /// Messages above the cursor that are done with too, in order.
-    pub above: Vec<Mid>,
+    pub above: Vec<Run>,
     /// The Packet Identifier that is given out next.
     pub next_packet_id: u16,
 }
@@ -151,10 +151,18 @@ impl Position {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_varint(out, u64::from(self.next_packet_id));
         let mut last = self.cursor;
-        for mid in &self.above {
-            put_varint(out, mid.get().saturating_sub(last));
-            last = mid.get();
+        for run in &self.above {
+            put_varint(out, run.first.get().saturating_sub(last));
+            put_varint(out, run.last.get() - run.first.get());
+            last = run.last.get();
         }
+    }
+
+    /// Whether the session is done with a message.
+    #[must_use]
+    pub fn is_done(&self, mid: Mid) -> bool {
+        let next = self.above.partition_point(|run| run.last < mid);
+        mid.get() <= self.cursor || self.above.get(next).is_some_and(|run| run.first <= mid)
     }
 
     /// Reads it; `None` when it is damaged.
@@ -165,8 +173,9 @@ impl Position {
         let mut above = Vec::new();
         let mut last = cursor;
         while !reader.is_empty() {
-            last = last.checked_add(reader.varint()?)?;
-            above.push(Mid::new(last)?);
+            let first = last.checked_add(reader.varint()?)?;
+            last = first.checked_add(reader.varint()?)?;
+            above.push(Run { first: Mid::new(first)?, last: Mid::new(last)? });
         }
         Some(Self { cursor, above, next_packet_id })
     }
@@ -251,8 +260,15 @@ mod tests {
 
     #[test]
     fn a_position_comes_back_as_it_was() {
-        let above = vec![Mid::new(12).unwrap(), Mid::new(900).unwrap()];
+        let mid = |number| Mid::new(number).unwrap();
+        let above = vec![Run::of(mid(12)), Run { first: mid(900), last: mid(1000) }];
         let position = Position { cursor: 10, above, next_packet_id: 65_535 };
+        for (number, is_done) in [(10, true), (11, false), (12, true), (13, false), (899, false)] {
+            assert_eq!(position.is_done(mid(number)), is_done, "{number}");
+        }
+        for (number, is_done) in [(900, true), (950, true), (1000, true), (1001, false)] {
+            assert_eq!(position.is_done(mid(number)), is_done, "{number}");
+        }
         let mut bytes = Vec::new();
         position.put(&mut bytes);
         assert_eq!(Position::open(10, &bytes), Some(position));

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
 use crate::broker::{
-    Accepted, Class, Damaged, Envelope, Mid, Position, Recipient, Records, Restore, SessionState,
-    Sid, StoredMessage, Waiting, read_subscription,
+    Accepted, Class, Damaged, Envelope, Mid, Position, Recipient, Records, Restore, Run,
+    SessionState, Sid, StoredMessage, Waiting, read_subscription,
 };
 use crate::codec::{Properties, QoS, RetainHandling, SubscriptionOptions, Version};
 use crate::session::{Content, Subscription};
@@ -258,9 +258,9 @@ impl Truth {
         let first = session.messages.iter().find(|(_, done)| !**done).map(|(mid, _)| *mid);
         let cursor = first.unwrap_or(first_late).min(first_late) - 1;
         let above = session.messages.iter().filter(|(mid, done)| **done && **mid > cursor);
-        let mut above: Vec<_> = above.map(|(name, _)| mid(*name)).collect();
+        let mut above: Vec<_> = above.map(|(name, _)| Run::of(mid(*name))).collect();
         let before = session.position.iter().flat_map(|position| &position.above);
-        above.extend(before.filter(|name| name.get() > cursor));
+        above.extend(before.filter(|run| run.last.get() > cursor));
         above.sort_unstable();
         let position = Position { cursor, above, next_packet_id: 7 };
         records.position(Sid::new(sid).unwrap(), &position);
@@ -478,9 +478,8 @@ impl Restore for Picture {
         for recipient in Envelope::open(envelope).ok_or(Damaged)?.recipients() {
             let sid = recipient.ok_or(Damaged)?.sid.get();
             let Some(session) = self.sessions.get_mut(&sid) else { continue };
-            let done = session.position.as_ref().is_some_and(|position| {
-                mid <= position.cursor || position.above.iter().any(|above| above.get() == mid)
-            });
+            let name = Mid::new(mid).ok_or(Damaged)?;
+            let done = session.position.as_ref().is_some_and(|position| position.is_done(name));
             if !done {
                 recipients += 1;
                 session.messages.insert(mid, false);
