@@ -24,6 +24,9 @@ pub const IDLE_SECS_MAX: u64 = 5;
 /// Time for the peer to take one line.
 const WRITE_SECS_MAX: u64 = 5;
 
+/// The same for one of many, which the peer may pass on over a slow network.
+const PAGE_SECS_MAX: u64 = 120;
+
 /// One connection being served.
 pub(super) struct Conversation {
     pub(super) stream: Stream,
@@ -117,7 +120,8 @@ impl Conversation {
                     return self.reply(&frame::Reply::problem(Some(id), problem)).await;
                 }
             };
-            self.reply(&frame::Reply::more(id, Value::Array(page))).await?;
+            let line = frame::line(&frame::Reply::more(id, Value::Array(page)));
+            write_within(PAGE_SECS_MAX, &mut self.stream, &line).await?;
         }
     }
 
@@ -177,7 +181,11 @@ async fn peek(stream: &mut Stream, read: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 async fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
-    timeout(Duration::from_secs(WRITE_SECS_MAX), stream.write_all(bytes))
+    write_within(WRITE_SECS_MAX, stream, bytes).await
+}
+
+async fn write_within(secs: u64, stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    timeout(Duration::from_secs(secs), stream.write_all(bytes))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
