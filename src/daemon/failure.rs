@@ -93,8 +93,8 @@ pub(super) fn store(error: &StoreError) -> Failure {
         StoreError::Newer { .. } => for_good("store_newer")
             .hint("install the version of mqttd that wrote it, or a later one"),
         StoreError::Foreign { .. } => for_good("store_foreign").hint(
-            "if it was one, its beginning is destroyed, and `mqttd restore FILE` takes a \
-                 backup; once it is moved away, mqttd begins with nothing kept",
+            "if it was one, `mqttd store repair` keeps what is sound; once it is moved away, mqttd \
+             begins with nothing kept",
         ),
         StoreError::Exists { .. } => failed("store_failed"),
     }

@@ -67,7 +67,8 @@ impl Losses {
                 lines.push(format!("{rows} {what}: {}{more}", names.join(", ")));
             }
             if *gaps > 0 {
-                lines.push(format!("an unknown number of {what}, at {gaps} unreadable places"));
+                let places = if *gaps == 1 { "place" } else { "places" };
+                lines.push(format!("an unknown number of {what}, at {gaps} unreadable {places}"));
             }
         }
         if self.no_bounds {
