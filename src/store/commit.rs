@@ -89,8 +89,8 @@ impl SqliteStore {
         }
     }
 
-    /// The batch before is kept, whatever becomes of this: a disk that failed is told next time.
-    fn move_pages_when_many(&mut self) {
+    /// What was committed is kept, whatever becomes of this: a disk that failed is told next time.
+    pub(super) fn move_pages_when_many(&mut self) {
         let many = self.meter.frames() >= u64::from(self.options.checkpoint_pages);
         if many && self.meter.pages() > 0 {
             self.ailing = self.move_pages().err().filter(|error| {

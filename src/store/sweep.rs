@@ -241,9 +241,7 @@ impl SqliteStore {
             return Err(self.failed(&error));
         }
         self.count_commit(Class::Os);
-        if self.meter.frames() >= u64::from(self.options.checkpoint_pages) {
-            self.move_pages()?;
-        }
+        self.move_pages_when_many();
         Ok(())
     }
 
