@@ -132,7 +132,7 @@ fn a_5_0_publisher_is_told_that_somebody_is_full() {
 /// full before the publisher's shard hears of it. What was acknowledged is taken in all the same.
 #[test]
 fn nothing_that_was_acknowledged_is_missing() {
-    SUBSCRIBERS.map(acknowledged_to);
+    SUBSCRIBERS.into_iter().for_each(acknowledged_to);
 }
 
 /// The one subscriber is in the publisher's shard, or in another.
