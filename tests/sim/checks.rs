@@ -125,7 +125,13 @@ impl Model {
         }
         for (at, group) in self.shared.iter().enumerate() {
             let message = &self.messages[group.candidates[0].1.message];
-            let need_not = group.taken.is_some() || group.optional || self.tight;
+            // It may wait for one that never comes back.
+            let is_away = |(serial, _): &(usize, Due)| {
+                let mut sessions = self.sessions.iter();
+                sessions.any(|session| session.serial == *serial && session.line.is_none())
+            };
+            let waits = group.candidates.iter().any(is_away);
+            let need_not = group.taken.is_some() || group.optional || self.tight || waits;
             let quiet = need_not || !message.is_live(self.now.ticks_ms);
             assert!(
                 quiet || self.moved(at, &mut Vec::new()),

@@ -201,7 +201,6 @@ impl Model {
         for (due, _) in pool[..must].iter().zip(&taken).filter(|(_, taken)| !**taken) {
             self.may_be_gone(session, due, how);
         }
-        own.sort_by_key(|due| due.message);
         (session.dues, session.out) = (own, out);
     }
 
@@ -276,7 +275,7 @@ impl Model {
             }
             let fits = |group: &SharedDue| {
                 text == &format!("$share/{}/{}", group.share, group.filter)
-                    && waits.is_of(&self.messages[group.candidates[0].1.message])
+                    && group.candidates.iter().any(|(_, due)| self.fits(due, waits, recipient))
             };
             let at = old.iter().position(|group| fits(group) && group.taken.is_none());
             let at = at.or_else(|| old.iter().position(fits));
