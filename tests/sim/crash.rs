@@ -61,6 +61,13 @@ impl Model {
         }
         self.judge_groups(survey, how);
         self.mistakable.clear();
+        // What was found is safe, if it is known which of those that look the same it was.
+        for number in std::mem::take(&mut self.found) {
+            let same = |other: &&Message| same_content(other, &self.messages[number]);
+            if self.messages.iter().filter(same).count() == 1 {
+                self.messages[number].told = true;
+            }
+        }
         self.judge_retained(survey, &sure);
     }
 
@@ -168,7 +175,10 @@ impl Model {
                 continue;
             }
             let fits = |at: &usize| !taken[*at] && self.fits(&pool[*at], waits, recipient);
-            let at = (0..pool.len()).find(fits);
+            // Of messages that look the same it is the one that must be there.
+            let is_told = |at: &usize| self.messages[pool[*at].message].told;
+            let told = (0..must).filter(is_told).find(fits);
+            let at = told.or_else(|| (0..pool.len()).find(fits));
             if recipient.share.is_some() && !stored.sent.contains_key(&waits.mid) {
                 continue;
             }
@@ -183,7 +193,7 @@ impl Model {
                 None => None,
             };
             let due = due.unwrap_or_else(|| panic!("{who}: nobody owes {waits:?}; {pool:?}"));
-            self.messages[due.message].told = true;
+            self.found.push(due.message);
             if !stored.sent.contains_key(&waits.mid) {
                 own.push(due.clone());
             }

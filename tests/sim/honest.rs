@@ -348,7 +348,7 @@ impl Client {
         }
         let retains = qos != QoS::ExactlyOnce || self.habits.retains_exactly;
         let retain = chance.once_in(5) && retains;
-        if retain && chance.once_in(4) {
+        if retain && !self.habits.busy && chance.once_in(4) {
             payload.clear();
         }
         let mut properties = PropertiesBuf::default();

@@ -49,6 +49,8 @@ pub(crate) struct Model {
     pub(crate) newest_told: BTreeMap<String, u64>,
     /// What was retained of a topic, and when it was not: messages and empty ones.
     pub(crate) retained_log: BTreeMap<String, Vec<usize>>,
+    /// Messages that were found in the store after a crash.
+    pub(crate) found: Vec<usize>,
     /// Messages that came by a group, or beside it.
     pub(crate) mistakable: Vec<usize>,
     /// Since when the broker runs.
@@ -251,6 +253,7 @@ impl Model {
             newest_told: BTreeMap::new(),
             retained_log: BTreeMap::new(),
             began_ms: 0,
+            found: Vec::new(),
             mistakable: Vec::new(),
             tally: Tally::default(),
         }
