@@ -49,7 +49,9 @@ impl Shard {
         // `[MQTT-4.3.3-4]`, without any property `[MQTT-3.6.2-3]`.
         let reason = answer(moved.is_known);
         let release = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
-        self.desk.acknowledge(id.slot, &Packet::Pubrel(release), moved.mid.is_some());
+        // Said again, it may not be on the disk yet that it was said.
+        let waits = moved.is_known && sid.is_some();
+        self.desk.acknowledge(id.slot, &Packet::Pubrel(release), waits);
         Ok(())
     }
 
@@ -60,12 +62,13 @@ impl Shard {
         };
         // `[MQTT-4.3.3-11]`, without any property `[MQTT-3.7.2-3]`.
         let reason = session.release(packet_id);
-        let lasts = session.sid().filter(|_| reason == ReasonCode::Success);
-        if let Some(sid) = lasts {
+        let sid = session.sid();
+        if let Some(sid) = sid.filter(|_| reason == ReasonCode::Success) {
             self.desk.trays.records.released(sid, packet_id);
         }
         let complete = Acknowledge { packet_id, reason, properties: Properties::EMPTY };
-        self.desk.acknowledge(id.slot, &Packet::Pubcomp(complete), lasts.is_some());
+        // Said again, it may not be on the disk yet.
+        self.desk.acknowledge(id.slot, &Packet::Pubcomp(complete), sid.is_some());
     }
 
     pub(super) fn pubcomp(

@@ -60,7 +60,12 @@ impl Shard {
         self.keep_admitted(slot, was_timeless);
         // Before all that waits for the client `[MQTT-3.2.0-1]`.
         self.answer(id, &admission, resumed.is_some(), properties.as_properties());
-        if self.desk.ticket() != before || self.desk.ended.contains_key(&admission.client_id) {
+        // It may not be on the disk yet that there is this session, or that there is none.
+        let is_kept = self.desk.roster.session(slot).is_some_and(|it| it.kept.is_some());
+        if self.desk.ticket() != before
+            || self.desk.ended.contains_key(&admission.client_id)
+            || is_kept && self.down().is_none()
+        {
             self.desk.shut(id);
         }
         self.desk.refill(slot);

@@ -161,8 +161,9 @@ impl Shard {
         let from = self.session_id(slot);
         let content = will.content(self.now.ticks_ms);
         self.route(Some(from), content, will.qos(), will.retain);
-        // Behind the message: a crash in between publishes it twice rather than never.
-        self.desk.note_state(slot, false);
+        // Behind the message: a crash in between publishes it twice rather than never. Not later, as a
+        // client that comes back is not to be taken for lost once more.
+        self.desk.note_state(slot, true);
     }
 
     /// Sets a timer for something that is due `secs` after the session of a slot went away.

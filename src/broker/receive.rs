@@ -187,7 +187,8 @@ impl Shard {
         let is_told = session.version == Version::V5 && qos != QoS::AtMostOnce;
         let mut reason = ReasonCode::Success;
         let sid = session.sid();
-        if session.accept(qos, packet_id, receive_maximum)? {
+        let is_new = session.accept(qos, packet_id, receive_maximum)?;
+        if is_new {
             let from = self.session_id(id.slot);
             let content = Content { topic, properties, payload: publish.payload, expires_ms };
             let receivers = if is_told {
@@ -204,7 +205,8 @@ impl Shard {
                 self.desk.trays.records.received(sid, packet_id);
             }
         }
-        let waits = self.desk.ticket() != before;
+        // What came before may not be on the disk yet.
+        let waits = self.desk.ticket() != before || !is_new && sid.is_some();
         self.answer_publish(id, publish, reason, waits);
         Ok(())
     }

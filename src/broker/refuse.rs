@@ -92,7 +92,7 @@ impl Shard {
 
 impl Desk {
     /// Whether the journal knows a session.
-    fn is_kept(&self, id: Option<SessionId>) -> bool {
+    pub(super) fn is_kept(&self, id: Option<SessionId>) -> bool {
         let session = id.and_then(|id| self.roster.session(id.slot));
         session.is_some_and(|session| session.sid().is_some())
     }

@@ -43,7 +43,9 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        let waits = self.desk.ticket() != before;
+        // What an earlier connection asked for may not be on the disk yet, and changes nothing now.
+        let kept = self.desk.is_kept(Some(self.session_id(id.slot)));
+        let waits = kept || self.desk.ticket() != before;
         self.desk.answer(id.slot, words, &Packet::Suback(suback), waits)?;
         self.desk.hold_messages(id);
         if wants_recall {
@@ -217,7 +219,7 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        let waits = self.desk.ticket() != before;
+        let waits = self.desk.is_kept(Some(session_id)) || self.desk.ticket() != before;
         self.desk.answer(id.slot, words, &Packet::Unsuback(unsuback), waits)
     }
 }
