@@ -133,14 +133,29 @@ impl World {
         self.model.check_quiet(&self.host);
     }
 
+    /// Those that never expire.
+    fn delete_sessions(&mut self) {
+        let now = self.host.clock();
+        for shard in 0..self.host.shards.len() {
+            for view in self.host.shards[shard].clients(None, usize::MAX) {
+                assert!(self.host.shards[shard].delete_session(&view.client_id, now));
+                self.host.unsettled[shard] = true;
+                let serial = self.model.session_of(&view.client_id).map(|session| session.serial);
+                serial.into_iter().for_each(|serial| self.model.end_session(serial));
+            }
+        }
+        self.pass(20_000, true);
+    }
+
     /// Everybody goes, every session expires, retained messages are deleted: nothing may be left.
     pub(crate) fn end(&mut self) {
         for (line, _) in self.open.clone() {
             self.host.lines[line].cut(&mut self.chance);
         }
         self.pump();
-        let expiry_ms = u64::from(self.plan.limits.session_expiry_secs_max) * 1000;
+        let expiry_ms = u64::from(self.plan.limits.session_expiry_secs_max.min(20_000)) * 1000;
         self.pass(expiry_ms + 200_000, true);
+        self.delete_sessions();
         self.model.check_retained(&self.host);
         check_rest(&self.host);
         for filter in ["#", "$x/#"] {

@@ -142,7 +142,7 @@ impl Client {
         self.keep_alive_secs = if habits.timed { chance.pick(&[0, 0, 10, 60]) } else { 0 };
         let mut properties = PropertiesBuf::default();
         let expiry_secs =
-            if habits.persistent { chance.pick(&[0, 5, 60, 500, 500, 20_000]) } else { 0 };
+            if habits.persistent { chance.pick(&[0, 5, 60, 500, 20_000, u32::MAX]) } else { 0 };
         self.expires = expiry_secs > 0;
         if expiry_secs > 0 || chance.once_in(2) {
             properties.push(Property::SessionExpiryInterval(expiry_secs));

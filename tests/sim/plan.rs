@@ -26,6 +26,9 @@ impl Plan {
             limits.receive_maximum = u16::MAX;
             clients.iter_mut().for_each(|habits| habits.busy = true);
         }
+        if chance.once_in(4) {
+            limits.session_expiry_secs_max = u32::MAX;
+        }
         if chance.once_in(3) {
             let default = chance.pick(&[Class::Disk, Class::Disk, Class::Os, Class::Memory]);
             let exceptions = [("t/b", Class::Os), ("$x/#", Class::Memory), ("w/+", Class::Disk)];
