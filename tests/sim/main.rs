@@ -1,13 +1,16 @@
-//! The deterministic simulation: production shards in one thread, with a time, a network and
-//! clients that a seed decides, judged by a naive model.
+//! The deterministic simulation: production shards in one thread, with a time, a network, a disk,
+//! crashes and clients that a seed decides, judged by a naive model.
 //!
 //! `cargo test --test sim` runs 200 seeds. `MQTTD_SIM_SEEDS` runs that many, from `MQTTD_SIM_FIRST`
 //! on; `MQTTD_SIM_SEED` runs one alone, with its history when `MQTTD_SIM_TRACE` is set. See
 //! `docs/testing.md`.
 //!
-//! * `schedule` chooses what happens; `host` is the server around the shards, `network` its lines;
+//! * `schedule` chooses what happens; `host` is the server around the shards, `network` its lines,
+//!   `disk` its journal;
 //! * `honest` and `dishonest` are the clients;
 //! * `model` says what must be true: `door`, `ear`, `pay`, `groups`, `after`, `checks`;
+//! * `crash` says what must be there after a crash, by what `survey` finds in the store and by the
+//!   `history` of what clients were told;
 //! * `moments` are single moments that seeds have found.
 
 mod after;
