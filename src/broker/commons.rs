@@ -256,12 +256,13 @@ impl Commons {
     }
 
     /// Deletes the retained message of a topic, if there is one; `by`: the shard that writes it
-    /// down.
-    pub(super) fn forget_retained(&self, topic: &str, by: Option<u16>) -> Retaining {
+    /// down; `always`: when there is none, too, as it may not be on the disk yet that another deleted
+    /// it.
+    pub(super) fn forget_retained(&self, topic: &str, by: Option<u16>, always: bool) -> Retaining {
         let mut store = write(&self.retained);
         let is_kept = store.forget(topic);
         self.retained_bytes.store(store.bytes(), Ordering::Relaxed);
-        let mid = by.filter(|_| is_kept).map(|shard| self.name_message(shard));
+        let mid = by.filter(|_| is_kept || always).map(|shard| self.name_message(shard));
         Retaining { is_kept, mid, expired: Vec::new() }
     }
 

@@ -135,7 +135,8 @@ impl Shard {
         if parcel.content().payload.is_empty() {
             // An empty payload removes the retained message `[MQTT-3.3.1-6]` and is none itself
             // `[MQTT-3.3.1-7]`.
-            self.forget_retained_of(topic, class);
+            let is_told = parcel.qos() != QoS::AtMostOnce;
+            self.forget_retained_of(topic, class, is_told);
             return (true, None);
         }
         let by = (class != Class::Memory).then_some(self.number);
@@ -153,10 +154,11 @@ impl Shard {
         }
     }
 
-    /// Deletes the retained message of a topic; `false` when there is none.
-    fn forget_retained_of(&mut self, topic: &str, class: Class) -> bool {
+    /// Deletes the retained message of a topic; `false` when there is none. `is_told`: somebody hears
+    /// that there is none any more.
+    fn forget_retained_of(&mut self, topic: &str, class: Class, is_told: bool) -> bool {
         let by = (class != Class::Memory).then_some(self.number);
-        let Retaining { is_kept, mid, .. } = self.commons.forget_retained(topic, by);
+        let Retaining { is_kept, mid, .. } = self.commons.forget_retained(topic, by, is_told);
         if let Some(mid) = mid {
             self.desk.trays.records.retained_gone(mid, topic, Some(class));
         }
@@ -167,7 +169,7 @@ impl Shard {
     pub fn forget_retained(&mut self, topic: &str, now: super::Now) -> bool {
         self.begin(now);
         let class = self.desk.class(self.limits.durability.class(topic));
-        let forgotten = self.forget_retained_of(topic, class);
+        let forgotten = self.forget_retained_of(topic, class, true);
         self.finish();
         forgotten
     }
