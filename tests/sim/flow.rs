@@ -144,7 +144,7 @@ impl World {
                 serial.into_iter().for_each(|serial| self.model.end_session(serial));
             }
         }
-        self.pass(20_000, true);
+        self.pass(200_000, true);
     }
 
     /// Everybody goes, every session expires, retained messages are deleted: nothing may be left.
