@@ -95,8 +95,9 @@ impl Shard {
             self.end_connection(ConnectionId { slot, serial }, Departure::TakenOver);
         }
         if admission.clean_start && self.desk.roster.find(&admission.client_id).is_some() {
-            self.end_session(slot);
+            return self.end_session(slot);
         }
+        self.publish_overdue_will(slot);
     }
 
     /// While the store keeps nothing, CONNACK of a session that begins or ends there, or is to be

@@ -166,6 +166,19 @@ impl Shard {
         self.desk.note_state(slot, true);
     }
 
+    /// The client of a slot comes back: publishes its Will when that was due before, and its timer has
+    /// not come yet, as right after a restart `[MQTT-3.1.3-9]`.
+    pub(super) fn publish_overdue_will(&mut self, slot: u32) {
+        let Some(session) = self.desk.roster.session(slot) else { return };
+        let due =
+            session.away_since_ms.zip(session.will.as_ref()).is_some_and(|(since_ms, will)| {
+                self.now.ticks_ms >= since_ms + u64::from(will.delay_secs) * 1000
+            });
+        if due {
+            self.publish_will(slot);
+        }
+    }
+
     /// Sets a timer for something that is due `secs` after the session of a slot went away.
     fn set_session_timer(&mut self, slot: u32, purpose: Purpose, secs: u32) {
         let Some(session) = self.desk.roster.session(slot) else { return };

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqttd::broker::{
-    Admission, Commons, ConnectionId, Limits, Mid, Now, Position, Record, Records, Shard, Storing,
+    Admission, Class, Commons, ConnectionId, Limits, Mid, Now, Position, Record, Records,
+    Restoration, Shard, Storing,
 };
 use mqttd::codec::{
     Acknowledge, Connect, Frame, Packet, Properties, Publish, QoS, ReasonCode, Subscribe,
-    SubscriptionOptions, SubscriptionRequest, Version, decode, encode,
+    SubscriptionOptions, SubscriptionRequest, Unsubscribe, Version, Will, decode, encode,
 };
+use mqttd::store::{MemoryStore, Store};
 
 use crate::kit::limits;
 
@@ -18,6 +20,8 @@ use crate::kit::limits;
 struct World {
     shard: Shard,
     now: Now,
+    commons: Arc<Commons>,
+    store: MemoryStore,
     /// Messages and how many need them.
     living: BTreeMap<Mid, u32>,
     position: Position,
@@ -30,10 +34,27 @@ impl World {
         commons.set_storing(Storing::Well);
         let shard = Shard::new(0, Arc::clone(&commons));
         let now = Now { ticks_ms: 5, unix_ms: 1_700_000_000_000 };
-        Self { shard, now, living: BTreeMap::new(), position: Position::default() }
+        let (living, position) = (BTreeMap::new(), Position::default());
+        Self { shard, now, commons, store: MemoryStore::new(), living, position }
+    }
+
+    /// The broker dies, and another one takes over what was written.
+    fn restart(mut self) -> Self {
+        let next = Self::new();
+        let mut restoration = Restoration::new(Arc::clone(&next.commons), self.now);
+        let recovered = self.store.recover(&mut restoration, &mut |_| ()).expect("a sound store");
+        next.commons.continue_names(recovered.last_mid, recovered.last_sid);
+        let mut next = Self { store: self.store, now: self.now, ..next };
+        let restored = restoration.finish().pop().expect("one shard");
+        next.shard.restore(restored, next.now);
+        next
     }
 
     fn connect(&mut self, client_id: &str) -> ConnectionId {
+        self.connect_with(client_id, None)
+    }
+
+    fn connect_with(&mut self, client_id: &str, will: Option<Will<'_>>) -> ConnectionId {
         let connect = Connect {
             version: Version::V311,
             bridge: false,
@@ -41,7 +62,7 @@ impl World {
             keep_alive_secs: 0,
             properties: Properties::EMPTY,
             client_id,
-            will: None,
+            will,
             username: None,
             password: None,
         };
@@ -56,6 +77,11 @@ impl World {
         let options = SubscriptionOptions::new(QoS::ExactlyOnce);
         SubscriptionRequest { filter: "#", options }.write(&mut payload);
         self.send(id, &Packet::Subscribe(Subscribe::new(1, Properties::EMPTY, &payload)));
+    }
+
+    fn unsubscribe(&mut self, id: ConnectionId) {
+        let unsubscribe = Unsubscribe::new(1, Properties::EMPTY, b"\0\x01#");
+        self.send(id, &Packet::Unsubscribe(unsubscribe));
     }
 
     fn publish(&mut self, id: ConnectionId, qos: QoS) {
@@ -79,7 +105,9 @@ impl World {
 
     /// Writes what was left, and says so.
     fn commit(&mut self) {
-        let records = self.shard.trays().records.take(Records::default());
+        let records = [self.shard.trays().records.take(Records::default())];
+        self.store.commit(&records, Class::Disk).expect("room for it");
+        let [records] = records;
         for record in records.iter() {
             match record {
                 Record::Message { mid, recipients, .. } => {
@@ -211,4 +239,71 @@ fn the_cursor_passes_what_is_never_acknowledged() {
     assert!(world.position.cursor > 10_000, "{:?}", world.position.cursor);
     let (mid, _) = world.living.pop_first().unwrap();
     assert!(mid.get() > world.position.cursor);
+}
+
+/// `[MQTT-3.1.2-8]`: its connection is over since the broker died, and its Will has no delay.
+#[test]
+fn a_will_that_is_due_after_a_restart_is_published_though_its_client_is_back_first() {
+    let mut world = World::new();
+    let watcher = world.connect("watcher");
+    world.subscribe(watcher);
+    let will = Will {
+        qos: QoS::ExactlyOnce,
+        retain: false,
+        properties: Properties::EMPTY,
+        topic: "w",
+        payload: b"gone",
+    };
+    world.connect_with("client", Some(will));
+    world.commit();
+    let mut world = world.restart();
+    let watcher = world.connect("watcher");
+    world.connect("client");
+    world.pass(1000);
+    assert_eq!(world.heard(watcher), [0x20, 0x34]);
+    let mut world = world.restart();
+    let watcher = world.connect("watcher");
+    world.pass(1000);
+    assert_eq!(world.heard(watcher), [0x20, 0x3c], "the same again, and no other");
+}
+
+/// A request that comes again, in a new connection, is answered no sooner than the first: what that
+/// one left may still be on its way to the disk.
+#[test]
+fn a_request_that_comes_again_waits_for_the_disk_too() {
+    type Step<'s> = (&'s str, &'s dyn Fn(&mut World, ConnectionId), u8);
+    let ack =
+        Acknowledge { packet_id: 1, reason: ReasonCode::Success, properties: Properties::EMPTY };
+    let steps: [Step<'_>; 5] = [
+        ("sender", &|world, id| world.publish(id, QoS::ExactlyOnce), 0x50),
+        ("sender", &|world, id| world.send(id, &Packet::Pubrel(ack)), 0x70),
+        ("receiver", &|world, id| world.send(id, &Packet::Pubrec(ack)), 0x62),
+        ("other", &|world, id| world.subscribe(id), 0x90),
+        ("other", &|world, id| world.unsubscribe(id), 0xb0),
+    ];
+    let mut world = World::new();
+    let receiver = world.connect("receiver");
+    world.subscribe(receiver);
+    world.connect("sender");
+    world.connect("other");
+    world.commit();
+    for (number, (client_id, request, answer)) in steps.into_iter().enumerate() {
+        let client = world.connect(client_id);
+        world.commit();
+        world.heard(client);
+        request(&mut world, client);
+        assert!(world.heard(client).is_empty(), "{number}: once");
+        // Without this CONNACK waits too.
+        world.commons.set_storing(Storing::Failed);
+        let client = world.connect(client_id);
+        let heads = world.heard(client);
+        assert_eq!(heads, [0x20], "{number}: a new connection");
+        request(&mut world, client);
+        let heads = world.heard(client);
+        assert!(heads.is_empty(), "{number}: again: {heads:x?}");
+        world.commons.set_storing(Storing::Well);
+        world.commit();
+        let heads = world.heard(client);
+        assert!(heads.contains(&answer), "{number}: {heads:x?}");
+    }
 }

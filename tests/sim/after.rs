@@ -54,6 +54,21 @@ impl Model {
         self.publish(serial, message, will.retain);
     }
 
+    /// A client comes back whose Will was due before.
+    pub(crate) fn publish_overdue_will(&mut self, client_id: &str) {
+        let now_ms = self.now.ticks_ms;
+        let Some(session) = self.session_of(client_id).filter(|it| it.line.is_none()) else {
+            return;
+        };
+        let since_ms = session.away_since_ms;
+        let due_ms = session.will.as_ref().map(|will| since_ms + u64::from(will.delay_secs) * 1000);
+        if due_ms.is_some_and(|due_ms| now_ms >= due_ms) {
+            let serial = session.serial;
+            self.tally.wills_delayed += 1;
+            self.publish_will(serial);
+        }
+    }
+
     pub(crate) fn end_session(&mut self, serial: usize) {
         self.publish_will(serial);
         let at = self.sessions.iter().position(|session| session.serial == serial);

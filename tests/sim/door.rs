@@ -20,6 +20,7 @@ impl Model {
         self.tally.connects += 1;
         self.op += 1;
         self.take_over(client_id, connect.clean_start);
+        self.publish_overdue_will(client_id);
         let present = self.session_of(client_id).is_some();
         if !present {
             self.begin_session(client_id);
