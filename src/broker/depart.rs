@@ -92,14 +92,13 @@ impl Shard {
         let client_id = session.client_id.clone();
         self.desk.trays.note(Event::Disconnected { client_id, peer: link.peer, departure });
         // `[MQTT-3.1.2-10]`
-        if departure == Departure::Normal {
-            session.will = None;
-        }
+        let discards = departure == Departure::Normal && session.will.take().is_some();
         if !session.outlives_connection() {
             return self.end_session(id.slot);
         }
         self.desk.change(id.slot, |session, _| session.queue.park_all());
-        self.desk.note_state(id.slot, false);
+        // A client that comes back without a Will is not to be taken for lost with the old one.
+        self.desk.note_state(id.slot, discards);
         self.recall_own(id.slot);
         self.set_session_timers(id.slot, SessionTimers::Left);
     }
