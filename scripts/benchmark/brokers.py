@@ -97,6 +97,17 @@ def accepts(port):
         return False
 
 
+def answers(port, secs_max):
+    """Whether a client gets CONNACK; it may have to wait for it."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as sock:
+            sock.settimeout(secs_max)
+            sock.sendall(b"\x10\x12\x00\x04MQTT\x04\x02\x00\x00\x00\x06probe0")
+            return sock.recv(4) == b"\x20\x02\x00\x00"
+    except OSError:
+        return False
+
+
 class Broker:
     """A broker started afresh in a folder of its own, on a free port of loopback."""
 

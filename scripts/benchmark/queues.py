@@ -6,6 +6,7 @@
 * 1 000 000 messages in 10 000 sessions and 1 000 000 retained, `kill -9`, `mqttd start`."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -177,10 +178,10 @@ class Started:
         done = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        self.listening_secs = None
-        while self.listening_secs is None and time.monotonic() - began < START_SECS_MAX:
-            if brokers.accepts(self.port):
-                self.listening_secs = time.monotonic() - began
+        self.answer_secs = None
+        while self.answer_secs is None and time.monotonic() - began < START_SECS_MAX:
+            if brokers.answers(self.port, START_SECS_MAX):
+                self.answer_secs = time.monotonic() - began
             elif done.poll() not in (None, 0):
                 break
             else:
@@ -189,7 +190,8 @@ class Started:
         self.said = done.communicate()[0].strip()
         self.secs = time.monotonic() - began
         self.code = done.returncode
-        self.pid = int(self.ask("pid") or 0) if self.code == 0 else 0
+        named = re.search(r"pid (\d+)", self.said)
+        self.pid = int(named[1]) if self.code == 0 and named else 0
 
     def ask(self, verb):
         command = mqttd_command(self.program, verb, self.home)
@@ -236,15 +238,16 @@ def start_with_much(load, program, broker):
         ["CPU us a retained message", figure(kept.get("cpu_us_per_message"))],
         ["files", mib(disk)],
         ["resident memory before the kill", mib(before[0] * 1024)],
-        ["listening after (bound: 10 s)", f"{figure(warm.listening_secs)} s"],
+        ["the first CONNACK came after (bound: 10 s)", f"{figure(warm.answer_secs)} s"],
         ["`mqttd start` was back after", f"{figure(warm.secs)} s"],
-        ["the same with nothing in the page cache", f"{figure(cold.listening_secs)} s / {figure(cold.secs)} s"],
+        ["the same with nothing in the page cache", f"{figure(cold.answer_secs)} s / {figure(cold.secs)} s"],
         ["resident memory after the start", mib(warm_memory[0] * 1024)],
         ["queued messages taken afterwards, in order", figure(taken.get("delivered"))],
         ["sessions missing", figure(taken.get("sessions_missing"))],
         ["retained messages taken afterwards", figure(got.get("delivered"))],
     ]
-    return rows, reports, f"$ mqttd start\n{warm.said}\n\n$ mqttd status\n{status}"
+    said = f"$ mqttd start\n{warm.said}\n\n$ mqttd status\n{status}"
+    return rows, reports, said.replace(str(broker.home), "DIR")
 
 
 PARTS = {
@@ -280,7 +283,7 @@ def main(asked, program, load, shards):
         wrong = faults(reports)
         text.append(f"* mqttd: {wrong}.\n" if wrong else "No message lost, doubled or out of order.\n")
         if said:
-            text.append(f"    {said}".replace("\n", "\n    ") + "\n")
+            text.append("```\n" + said + "\n```\n")
         correct = correct and not wrong
         print("\n".join(text[-3:]), flush=True)
     text.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.")

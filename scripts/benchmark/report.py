@@ -36,6 +36,8 @@ def figure(value):
         return "-"
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", " ")
+    if value == 0:
+        return "0"
     digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:.{digits}f}"
 
