@@ -220,38 +220,6 @@ impl Shard {
         }
     }
 
-    /// Gives what is in flight to a client under names up to `last` new names: one message that is
-    /// never acknowledged must not keep the cursor behind for ever.
-    fn rename_inflight(&mut self, slot: u32, sid: Sid, last: Mid) {
-        let Some(session) = self.desk.roster.session_mut(slot) else { return };
-        let mut inflight = std::mem::take(&mut session.inflight);
-        let mut old = Vec::new();
-        for (packet_id, delivery) in inflight.kept_mut() {
-            let Some(mid) = delivery.mid.filter(|mid| *mid <= last) else { continue };
-            // It stays what it was where nothing is written any more.
-            if let Some(new) = self.keep_delivery(sid, delivery) {
-                if delivery.qos == QoS::ExactlyOnce {
-                    self.desk.trays.records.sent(sid, new, packet_id, false);
-                }
-                old.push((mid, true));
-            } else {
-                delivery.mid = Some(mid);
-            }
-        }
-        for (packet_id, mid) in inflight.released_mut().filter(|(_, mid)| **mid <= last) {
-            old.push((*mid, false));
-            *mid = self.commons.name_message(self.number);
-            self.desk.trays.records.sent(sid, *mid, packet_id, true);
-        }
-        let Some(session) = self.desk.roster.session_mut(slot) else { return };
-        session.inflight = inflight;
-        for (mid, is_of_use) in old {
-            let note = if is_of_use { Kept::settle } else { Kept::finish };
-            session.kept.iter_mut().for_each(|kept| note(kept, mid));
-        }
-        self.desk.note_kept(slot);
-    }
-
     fn keep_delivery(&mut self, sid: Sid, delivery: &mut Delivery) -> Option<Mid> {
         if delivery.qos == QoS::AtMostOnce {
             return None;
@@ -294,22 +262,13 @@ impl Shard {
 
     /// Writes down what a session is done with, if that was not done already.
     pub(super) fn note_position(&mut self, slot: u32) {
-        if let Some((sid, last)) = self.put_position(slot) {
-            self.rename_inflight(slot, sid, last);
-            // With the new names, or after a crash there would be both.
-            self.put_position(slot);
-        }
-    }
-
-    /// Says up to which name messages in flight should get new ones, if they should.
-    fn put_position(&mut self, slot: u32) -> Option<(Sid, Mid)> {
-        let session = self.desk.roster.session_mut(slot)?;
-        session.kept.as_ref().filter(|kept| kept.stale)?;
+        let session = self.desk.roster.session_mut(slot);
+        let is_stale = |session: &&mut Session| session.kept.as_ref().is_some_and(|it| it.stale);
+        let Some(session) = session.filter(is_stale) else { return };
         let next_packet_id = session.inflight.upcoming();
-        let Done { sid, cursor, above, rename } = session.position(self.horizon)?;
+        let Some(Done { sid, cursor, above }) = session.position(self.horizon) else { return };
         let position = Position { cursor, above, next_packet_id };
         self.desk.trays.records.position(sid, &position);
-        Some((sid, rename?))
     }
 
     /// Writes down at once what sessions are done with, for a copy of what is kept.

@@ -269,18 +269,6 @@ impl Inflight {
         })
     }
 
-    /// QoS 2 exchanges whose message is gone, with the place for its name.
-    pub fn released_mut(&mut self) -> impl Iterator<Item = (u16, &mut Mid)> {
-        let first = self.first;
-        let ids = std::iter::successors(Some(first), |id| Some(after(*id)));
-        let elders = self.elders.iter_mut().map(|(id, (_, sent))| (*id, sent));
-        let all = elders.chain(ids.zip(self.entries.iter_mut()));
-        all.filter_map(|(id, sent)| match sent {
-            Sent::Pubcomp(mid) => Some((id, mid.as_mut()?)),
-            Sent::Done | Sent::Puback(_) | Sent::Pubrec(_) => None,
-        })
-    }
-
     fn finish(&mut self, packet_id: u16) -> Option<Mid> {
         let mid = self.replace(packet_id, Sent::Done);
         self.unacknowledged -= 1;

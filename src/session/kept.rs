@@ -25,8 +25,6 @@ pub struct Kept {
     done: Vec<Mid>,
     /// What was told of messages above the cursor.
     above: Vec<Run>,
-    /// How many messages it was done with while the cursor stood still.
-    behind: u32,
     /// The cursor told last.
     cursor: u64,
     /// Whether it stands in the list of those that have a position to tell.
@@ -42,12 +40,8 @@ pub struct Done {
     pub cursor: u64,
     /// and these, in order.
     pub above: Vec<Run>,
-    /// What is in flight holds the cursor behind: messages up to this name should get new ones.
-    pub rename: Option<Mid>,
 }
 
-/// Messages done with while the cursor stands still above which what holds it gets a new name.
-const BEHIND_MAX: u32 = 1024;
 /// Entries of a list for which its memory is kept.
 const SPARE_MAX: usize = 16;
 
@@ -70,7 +64,7 @@ impl Kept {
     #[must_use]
     pub fn restored(sid: Sid, cursor: u64, above: Vec<Run>) -> Self {
         let (freed, sent, done) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sid, freed, sent, done, above, behind: 0, cursor, stale: false }
+        Self { sid, freed, sent, done, above, cursor, stale: false }
     }
 
     /// The session has no use for a message any more, and is done with it.
@@ -138,9 +132,6 @@ impl Session {
         let kept = self.kept.as_mut()?;
         kept.stale = false;
         let cursor = horizon.min(inflight.min(queued) - 1).max(kept.cursor);
-        let moved = cursor > kept.cursor;
-        let count = u32::try_from(kept.done.len()).unwrap_or(u32::MAX);
-        kept.behind = if moved { 0 } else { kept.behind.saturating_add(count) };
         kept.cursor = cursor;
         let mut runs = std::mem::take(&mut kept.above);
         runs.extend(kept.done.iter().copied().map(Run::of));
@@ -160,11 +151,8 @@ impl Session {
                 _ => kept.above.push(run),
             }
         }
-        let last = kept.above.last().map(|run| run.last);
-        let is_held = kept.behind > BEHIND_MAX && inflight < queued;
-        let rename = last.filter(|_| is_held).map(|last| last.get().min(queued - 1));
         let above = kept.above.clone();
-        Some(Done { sid: kept.sid, cursor, above, rename: rename.and_then(Mid::new) })
+        Some(Done { sid: kept.sid, cursor, above })
     }
 }
 
@@ -214,9 +202,8 @@ mod tests {
             for number in 0..1000 {
                 session.settle(Some(mid(round * 10_000 + 2 * number)));
             }
-            let Done { cursor, above, rename, .. } =
-                session.position(round * 10_000 + 1999).unwrap();
-            assert_eq!((cursor, rename), (9, None));
+            let Done { cursor, above, .. } = session.position(round * 10_000 + 1999).unwrap();
+            assert_eq!(cursor, 9);
             assert_eq!(above, [run(15, 15), run(10_000, round * 10_000 + 1998)]);
         }
         // What may still be on its way is no part of it.

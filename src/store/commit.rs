@@ -7,7 +7,7 @@ use super::seal::Seal;
 use super::sqlite::SqliteStore;
 use super::sweep::Slice;
 use super::{StoreError, wal};
-use crate::broker::{Class, Record, Records};
+use crate::broker::{Class, Position, Record, Records};
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -305,7 +305,16 @@ impl<'a> Writer<'a> {
         // Names beyond the largest that a row can have are those of no message.
         let cursor = i64::try_from(cursor).unwrap_or(i64::MAX);
         let sql = "DELETE FROM sent WHERE sid = ?1 AND mid <= ?2";
-        run(self.connection, sql, (sid.cast_signed(), cursor))
+        run(self.connection, sql, (sid.cast_signed(), cursor))?;
+        let Some(position) = Position::open(cursor.cast_unsigned(), position) else {
+            return Ok(());
+        };
+        // One message that is never acknowledged holds the cursor, and nothing else.
+        position.above.iter().try_for_each(|done| {
+            let (first, last) = (done.first.get().cast_signed(), done.last.get().cast_signed());
+            let sql = "DELETE FROM sent WHERE sid = ?1 AND mid BETWEEN ?2 AND ?3";
+            run(self.connection, sql, (sid.cast_signed(), first, last))
+        })
     }
 
     /// Raises the marks that the batch reached.
