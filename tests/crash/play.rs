@@ -102,7 +102,13 @@ impl Play {
             self.step();
         }
         if let Some(status) = self.broker.ended() {
-            let line = format!("{} ms: the broker ended by itself: {status}", self.scene.now_ms);
+            let said = self.broker.whole_log();
+            let said: Vec<&str> = said.lines().filter(|line| !line.contains(" INFO ")).collect();
+            let line = format!(
+                "{} ms: the broker ended by itself: {status}: {}",
+                self.scene.now_ms,
+                said.join(" / ")
+            );
             self.truth.ledger.findings.push(line);
         }
     }
