@@ -1,11 +1,15 @@
 //! Opening anew after the disk failed.
 //!
 //! A sync that failed leaves the last commit in the system's memory, perhaps not on the disk, and no
-//! later sync says so again. So what the system remembers of the files is dropped before they are
-//! read, and all pages are moved into the database, by writes of their own, before anything else is
-//! kept.
+//! later sync says so again. Were such a commit moved into the database, a power cut on the way would
+//! leave a part of it there, and nothing beside it to complete it. So what stands beside the database
+//! is written anew and synced, what the system remembers is dropped, and all pages are moved into the
+//! database, before anything else is kept.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rusqlite::Connection;
@@ -17,6 +21,9 @@ use super::sqlite::SqliteStore;
 use super::sweep::Slice;
 use super::{StoreError, schema, wal};
 use crate::broker::Class;
+
+/// Bytes that are written at once.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Between a table and its census.
 struct Differences {
@@ -30,6 +37,7 @@ impl SqliteStore {
     pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
         self.spoilt.store(true, std::sync::atomic::Ordering::Release);
         self.close()?;
+        self.write_anew()?;
         self.forget_what_the_system_remembers();
         let inspected = wal::inspect(&self.path)?;
         if let Some(lost) = inspected.lost {
@@ -60,6 +68,17 @@ impl SqliteStore {
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         drop(connection);
         Ok(())
+    }
+
+    /// Writes what the system remembers of the file beside the database once more: a page that was
+    /// given up when its sync failed is written by no other sync.
+    fn write_anew(&self) -> Result<(), StoreError> {
+        let path = wal::beside(&self.path);
+        match rewrite(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StoreError::failed("cannot write", &path, &error)),
+        }
     }
 
     /// Pages that were not written stay, for better or worse; there is no more that can be done.
@@ -115,5 +134,21 @@ impl SqliteStore {
         }
         missing.extend(expected);
         Ok(Differences { unknown, missing })
+    }
+}
+
+/// Writes a file's bytes where they stand, and syncs them.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut piece, at)? {
+            0 => return file.sync_data(),
+            count => {
+                file.write_all_at(&piece[..count], at)?;
+                at += count as u64;
+            }
+        }
     }
 }
