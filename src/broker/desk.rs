@@ -213,7 +213,7 @@ impl Desk {
             return;
         }
         self.counters.dropped(reason, count);
-        let Some(session) = self.roster.session_mut(slot).filter(|_| count > 0) else {
+        let Some(session) = self.roster.session_mut(slot) else {
             return;
         };
         if !session.drop_told && reason != DropReason::Offline {

@@ -91,7 +91,7 @@ impl Desk {
     /// The step is over: what waits waits for what it left.
     pub(super) fn seal(&mut self) {
         let ticket = self.ticket();
-        for id in std::mem::take(&mut self.fresh) {
+        for id in self.fresh.drain(..) {
             let link = self.roster.link_mut(id);
             let Some(held) = link.and_then(|link| link.held.as_mut()) else { continue };
             held.listed = false;
