@@ -224,7 +224,7 @@ fn syncs_that_fail_delay_what_is_to_be_kept_and_lose_nothing() {
 
 /// A disk that has failed, and then the power: what the failed syncs forgot was written anew.
 #[test]
-#[ignore = "known: about one run in ten finds a start refused or QoS 2 out of order; see docs/durability.md"]
+#[ignore = "known: the Will of a client that came back while the disk had failed; see docs/durability.md"]
 fn a_power_cut_right_after_failing_syncs_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let beside = tempfile::tempdir().unwrap();
