@@ -1,5 +1,6 @@
 """The command: starting, stopping, exit codes, output; by hand and through systemd."""
 
+import itertools
 import json
 import re
 import socket
@@ -12,6 +13,11 @@ from place import alone, conf, lasting, main_pid, mqttd_json, processes, show
 
 # A broker of one's own that disturbs nobody: its own folder and port.
 OWN = '[listener.tcp]\naddress = ["127.0.0.1:{port}"]\n'
+
+
+def gone(machine):
+    """No broker runs any more: one that has ended may wait for init to take note."""
+    machine.until("! pgrep -x mqttd")
 
 
 def own(machine, home="/srv/own", port=2883, user=None):
@@ -40,14 +46,14 @@ def p42_start_means_accepting(installed):
     done = installed.run(f"mqttd {hand} start")
     installed.ok("systemctl stop mosquitto")
     assert done.code == 1 and "in use" in done.err and done.out == "", done
-    assert processes(installed) == []
+    gone(installed)
 
 
 def p43_twenty_starts(installed):
     """20 starts at once: one broker, each start says so or succeeds"""
     hand = by_hand(installed)
     starts = [installed.start(f"mqttd {hand} start") for _ in range(20)]
-    said = [(start.communicate(timeout=60), start.returncode) for start in starts]
+    said = [(start.communicate(timeout=180), start.returncode) for start in starts]
     assert all(code == 0 for _, code in said), said
     assert sum("already running" in out for (out, _), _ in said) == 19, said
     assert len(processes(installed)) == 1
@@ -58,9 +64,9 @@ def p43_twenty_starts(installed):
 def p44_start_lets_go(installed):
     """$(mqttd start) returns; no inherited descriptor, own session, / as its directory"""
     hand = by_hand(installed)
-    installed.ok(f"out=$(mqttd {hand} start 2>&1) && mqttd ping", timeout=20)
+    installed.ok(f"out=$(mqttd {hand} start 2>&1) && mqttd ping")
     installed.ok(f"mqttd {hand} stop")
-    installed.ok(f"mqttd {hand} start 7</etc/passwd 9>/tmp/inherited | cat", timeout=20)
+    installed.ok(f"mqttd {hand} start 7</etc/passwd 9>/tmp/inherited | cat")
     pid = installed.ok("pgrep -x mqttd")
     links = installed.ok(f"ls -l /proc/{pid}/fd")
     assert "passwd" not in links and "inherited" not in links and "pipe:" not in links, links
@@ -128,7 +134,7 @@ def p48_stop_insists(installed):
     installed.ok(f"kill -STOP {pid}")
     done = installed.run(f"mqttd {options} stop --timeout 3")
     assert done.code == 0 and "killed" in done.text, done
-    assert installed.run(f"kill -0 {pid}").code != 0
+    installed.until(f"! kill -0 {pid}")
 
 
 def p49_restart_checks_first(installed):
@@ -163,7 +169,7 @@ def p50_through_systemd(installed):
     assert said["managed_by"] == "daemon", said
     assert installed.run("systemctl is-active mqttd").out == "inactive\n"
     installed.ok("mqttd stop")
-    assert processes(installed) == []
+    gone(installed)
     done = installed.run("mqttd start", user="nobody")
     assert done.code == 4 and "sudo mqttd start" in done.err, done
 
@@ -191,7 +197,7 @@ def p52_one_broker_for_one_folder(installed):
     options = own(installed)
     installed.ok(f"mqttd {options} start")
     pid = mqttd_json(installed, f"{options} status")["pid"]
-    done = installed.run(f"mqttd {options} foreground", timeout=20)
+    done = installed.run(f"mqttd {options} foreground")
     assert done.code == 1 and str(pid) in done.err, done
     installed.ok(f"mqttd {options} stop")
 
@@ -220,9 +226,9 @@ def p54_ping_is_quick(installed):
     times, base = (sorted(int(line) / 1e6 for line in text.split()) for text in (said, empty))
     assert times[25] - base[25] / 2 < 10, f"median {times[25]:.1f} ms (/bin/true: {base[25]:.1f} ms)"
     installed.ok("systemctl stop mqttd")
-    waiting = installed.start("mqttd ping --wait 30")
+    waiting = installed.start("mqttd ping --wait 90")
     installed.ok("systemctl start mqttd")
-    assert waiting.communicate(timeout=30)[0] == "pong\n" and waiting.returncode == 0
+    assert waiting.communicate(timeout=120)[0] == "pong\n" and waiting.returncode == 0
 
 
 # How to call each verb so that it ends by itself; None: it cannot be called from here.
@@ -260,7 +266,7 @@ def p55_json(installed):
     for verb, words in CALLS.items():
         if words is None:
             continue
-        done = installed.run(f"mqttd {verb} {words} --json", timeout=30)
+        done = installed.run(f"mqttd {verb} {words} --json")
         assert done.err == "", done
         for line in done.out.splitlines() or ["{}"]:
             said = json.loads(line)
@@ -290,7 +296,7 @@ def p56_never_panics(installed):
     tries += ["env -i /usr/bin/mqttd status", "env -i /usr/bin/mqttd console </dev/null", "mqttd console <&-",
               "mqttd check-config $(printf 'a\\377b')", "mqttd pub -t '#' -m x", "mqttd pub -t a -m x -h nowhere.invalid"]
     for each in tries:
-        done = installed.run(each, timeout=40)
+        done = installed.run(each)
         assert "panicked" not in done.text and "RUST_BACKTRACE" not in done.text, done
         assert done.code in range(0, 8), done
     installed.ok("umount /root/full")
@@ -384,11 +390,11 @@ def p60_foreground(installed):
     """foreground logs to stderr and ends in order by ^C"""
     options = own(installed)
     process = installed.start(f"exec mqttd {options} foreground")
-    installed.ok(f"mqttd {options} ping --wait 20")
+    installed.ok(f"mqttd {options} ping --wait 90")
     pid = mqttd_json(installed, f"{options} status")["pid"]
     assert mqttd_json(installed, f"{options} status")["managed_by"] == "foreground"
     installed.ok(f"kill -INT {pid}")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=90)
     assert process.returncode == 0 and out == "" and "listening" in err.lower(), (process.returncode, out, err)
 
 
@@ -400,17 +406,18 @@ def p60_first_process(minimal):
     done = minimal.run(f"{unshare} mqttd --home /srv/own start")
     assert done.code == 1 and "foreground" in done.err, done
     process = minimal.start(f"exec {unshare} mqttd --home /srv/own foreground")
-    minimal.until("pgrep -x mqttd", secs=10)
+    minimal.until("pgrep -x mqttd")
     pid = minimal.ok("pgrep -x mqttd").split()[0]
     inside = f"nsenter -t {pid} -p -m -r"
-    minimal.ok(f"{inside} mqttd --home /srv/own ping --wait 20")
+    minimal.ok(f"{inside} mqttd --home /srv/own ping --wait 90")
     said = json.loads(minimal.ok(f"{inside} mqttd --home /srv/own status --json"))
     assert said["managed_by"] == "container" and said["pid"] == 1, said
     # An orphan inside becomes the broker's child and must not stay as a zombie.
     minimal.ok(f"{inside} sh -c '(sleep 0.2 & :) >/dev/null 2>&1 </dev/null'")
-    minimal.until("! ps -eo stat= | grep -q Z", secs=5)
+    minimal.until("! ps -eo args= | grep -q '^slee[p] 0.2'")
+    minimal.until("! ps -eo stat= | grep -q Z")
     minimal.ok(f"kill -TERM {pid}")
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert process.returncode == 0, process.returncode
     assert not mqtt.accepts(minimal, port=2883)
 
@@ -435,7 +442,7 @@ def p61_syslog(installed):
     installed.ok(f"mqttd {hand} start")
     mqtt.Client(installed, "evil\nmqttd[1]: forged").connected().close()
     mqtt.Client(installed, "before").connected().close()
-    installed.until("journalctl -t mqttd -o cat | grep -q before", secs=10)
+    installed.until("journalctl -t mqttd -o cat | grep -q before")
     lines = installed.ok("journalctl -t mqttd -o cat").splitlines()
     assert any("evil" in line for line in lines), lines
     assert not any(line.startswith("mqttd[1]: forged") or line.startswith("forged") for line in lines), lines
@@ -443,15 +450,17 @@ def p61_syslog(installed):
     installed.ok(f"kill -STOP {journald}")
     try:
         for number in range(200):
-            client = mqtt.Client(installed, f"meanwhile-{number}", timeout=2).connected()
+            client = mqtt.Client(installed, f"meanwhile-{number}").connected()
             client.ping()
             client.close()
     finally:
         installed.ok(f"kill -CONT {journald}")
     installed.ok("systemctl restart systemd-journald")
-    mqtt.Client(installed, "after-1").connected().close()
-    mqtt.Client(installed, "after-2").connected().close()
-    installed.until("journalctl -t mqttd -o cat | grep -q after-2", secs=15)
+    # What is said while nobody takes it may be lost; but it does not stay so.
+    numbers, began = itertools.count(1), time.monotonic()
+    while "after-" not in installed.ok("journalctl -t mqttd -o cat"):
+        assert time.monotonic() - began < 90, "nothing is logged any more"
+        mqtt.Client(installed, f"after-{next(numbers)}").connected().close()
     installed.ok(f"mqttd {hand} stop")
 
 

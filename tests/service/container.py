@@ -32,8 +32,10 @@ PACKAGES = {
     "minbase": ["adduser", "procps"],
 }
 
-BOOT_SECS = 60
-COMMAND_SECS = 120
+BOOT_SECS = 180
+COMMAND_SECS = 180
+# For what is to come true: a slow machine has its time, and a quick one loses none.
+UNTIL_SECS = 90
 
 _numbers = itertools.count(1)
 _open = set()
@@ -214,7 +216,7 @@ class _Inside:
         assert done.code == code, f"expected exit code {code}:\n{done!r}"
         return done.out.rstrip("\n")
 
-    def until(self, command, secs=30, code=0):
+    def until(self, command, secs=UNTIL_SECS, code=0):
         """Runs a command until it ends with this code; how long that took."""
         began = time.monotonic()
         while True:
@@ -321,7 +323,7 @@ class Machine(_Inside):
         this machine holds them: that a sync is waited for is not shown by this."""
         leader, self.leader = self.leader, None
         os.kill(leader, signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(90)
         self.log.close()
 
     def reboot(self):

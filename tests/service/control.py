@@ -54,7 +54,8 @@ def p58_crowd(installed):
         assert int(crowd.stdout.readline()) >= 1
         for _ in range(20):
             done = installed.run("mqttd ping")
-            assert done.code == 0 and done.secs < 2, done
+            # They are cut off after 5 s: it is not that which is waited for.
+            assert done.code == 0 and done.secs < 4, done
     finally:
         crowd.communicate("")
     assert main_pid(installed) > 0
@@ -63,7 +64,7 @@ def p58_crowd(installed):
 def p58_path_stays(installed):
     """the socket stays with the running instance when a second one is tried"""
     before = installed.ok("stat -c %i /run/mqttd/mqttd.sock")
-    done = installed.run("mqttd --no-systemd foreground", timeout=20)
+    done = installed.run("mqttd --no-systemd foreground")
     assert done.code == 1 and re.search(rf"\b{main_pid(installed)}\b", done.err), done
     assert installed.ok("stat -c %i /run/mqttd/mqttd.sock") == before
     assert installed.ok("mqttd ping") == "pong"

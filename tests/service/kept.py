@@ -2,6 +2,7 @@
 broker says when its disk is full, or its store cannot be read.
 """
 
+import json
 import re
 import sqlite3
 import time
@@ -9,7 +10,7 @@ import time
 import load
 import mqtt
 from container import quote
-from place import conf, drop_in, lasting, main_pid, mqttd_json, show
+from place import conf, drop_in, killed, lasting, logged, main_pid, mqttd_json, show
 
 STORE = "/var/lib/mqttd/mqttd.db"
 TOPICS = ("kept/one", "kept/two")
@@ -19,16 +20,15 @@ def away(machine, name, version, topic_filter="kept/#"):
     """A client whose session lasts subscribes, and goes."""
     client = mqtt.Client(machine, name, version, clean=False, expiry=3600 if version == 5 else 0).connected()
     client.subscribe(topic_filter, 2)
-    client.socket.sendall(b"\xe0\x00")
-    client.close()
+    client.leave()
 
 
-def back(machine, name, version):
-    """The client comes back to its session; all that waited for it."""
+def back(machine, name, version, least=1):
+    """The client comes back to its session; all that waited for it, at least so many messages."""
     client = mqtt.Client(machine, name, version, clean=False, expiry=3600 if version == 5 else 0).connected()
     assert client.present, f"the session of {name} is gone"
-    taken = client.take()
-    client.close()
+    taken = client.take(least)
+    client.leave()
     return taken
 
 
@@ -69,7 +69,7 @@ class Everything:
         assert half.heard(0x70) == 9
         half.close()
         for name, version in (("away-5", 5), ("away-4", 4)):
-            taken = back(machine, name, version)
+            taken = back(machine, name, version, len(self.messages))
             assert taken == self.messages, f"{name}: {taken}"
         assert machine.ok("mosquitto_sub -q 1 -t shown -C 1 -W 10 -F '%r %p'") == "1 retained"
         # The subscriptions too: nobody subscribed again.
@@ -80,6 +80,9 @@ class Everything:
 
 def under_load(machine, disturb):
     """Publishes at QoS 1 and 2 to a client that is away while something happens; checks what it gets."""
+    # However long it takes here.
+    conf(machine, "[session]\nqueue_messages_max = 1000000\nqueue_bytes_max = \"1GiB\"\n")
+    machine.ok("mqttd reload")
     away(machine, "receiver", 5)
     publishers = [load.Publisher(machine, topic, qos, per_sec=100) for topic, qos in zip(TOPICS, (1, 2))]
     for publisher in publishers:
@@ -87,8 +90,8 @@ def under_load(machine, disturb):
     disturb(publishers)
     for publisher in publishers:
         publisher.finish()
-    machine.ok("mqttd ping --wait 20")
-    taken = back(machine, "receiver", 5)
+    machine.ok("mqttd ping --wait 90")
+    taken = back(machine, "receiver", 5, sum(len(publisher.acknowledged) for publisher in publishers))
     for publisher in publishers:
         assert publisher.connections > 1, "nothing has disturbed this publisher"
         load.check(taken, publisher)
@@ -99,7 +102,7 @@ def k1_restart(installed):
     everything = Everything(installed)
     installed.ok("systemctl restart mqttd")
     everything.check(installed)
-    installed.until("journalctl -u mqttd -o cat | grep -q 'recovered what was kept sessions=3'", secs=5)
+    logged(installed, "recovered what was kept sessions=3")
 
 
 def k1_restart_under_load(installed):
@@ -115,8 +118,7 @@ def k1_restart_under_load(installed):
 def k1_killed(installed):
     """what was acknowledged survives kill -9, and systemd brings it back"""
     everything = Everything(installed)
-    installed.ok(f"kill -KILL {main_pid(installed)}")
-    installed.ok("mqttd ping --wait 10")
+    killed(installed)
     everything.check(installed)
 
 
@@ -145,7 +147,7 @@ def k1_power_cut(fresh):
                 publisher.until(50)
     fresh.cut_power()
     fresh.boot()
-    fresh.ok("mqttd ping --wait 30")
+    fresh.ok("mqttd ping --wait 90")
     everything.check(fresh)
     fresh.ok("mqttd sessions delete away-5 --yes && mqttd sessions delete away-4 --yes")
     under_load(fresh, disturb)
@@ -204,48 +206,69 @@ def small_disk(machine, mib, ballast_mib):
         f"head -c {ballast_mib}M /dev/zero >/var/lib/mqttd/ballast; systemctl start mqttd")
 
 
+STATS = "mqttd --json stats"
+KEEP_ALIVE = 6
+
+
+def stat(machine, name):
+    return json.loads(machine.ok(STATS))["result"][name]
+
+
 @lasting(15)
 def k3_disk_full(fresh):
     """disk full under load, then space: nothing acknowledged lost, nobody disconnected, no restart, all told"""
     fresh.ok("dpkg -i /root/mqttd.deb && mqttd ping")
-    conf(fresh, "[session]\nqueue_messages_max = 1000000\nqueue_bytes_max = \"1GiB\"\n")
+    # What is dropped because a queue is full would look lost.
+    conf(fresh, "[session]\nqueue_messages_max = 1000000\nqueue_bytes_max = \"1GiB\"\n[store]\nqueue_bytes_max = \"1GiB\"\n")
     small_disk(fresh, 200, 184)
     pid = main_pid(fresh)
     away(fresh, "receiver", 5)
-    watcher = mqtt.Client(fresh, "watcher", 5, keep_alive=3).connected()
+    watcher = mqtt.Client(fresh, "watcher", 5).connected()
     watcher.subscribe("live")
-    # More than 32 MiB under way, above which nobody is read who brings more.
-    publishers = [load.Publisher(fresh, topic, qos, payload_bytes=40_000, window=window, keep_alive=3)
-                  for topic, qos, window in (("kept/one", 1, 600), ("kept/two", 2, 600))]
-    fresh.until("journalctl -u mqttd -p err -o cat | grep -q 'store is full'", secs=60)
-    # A small piece of what waits may still find room.
-    stood = None
-    while stood != (stood := [len(publisher.acknowledged) for publisher in publishers]):
-        time.sleep(2.5)
+    # Nobody is read who brings more once 32 MiB wait for the disk. Those of QoS 1 alone are more, all of them
+    # unwritten: of QoS 2 a message whose PUBREC came is under way until PUBCOMP, and on the disk. What the broker
+    # allows (Receive Maximum) is 1 024. All that is ever sent has room on the disk without its ballast.
+    publishers = [load.Publisher(fresh, topic, qos, most=1500, payload_bytes=40_000, window=window, keep_alive=KEEP_ALIVE)
+                  for topic, qos, window in (("kept/one", 1, 1000), ("kept/two", 2, 600))]
+    logged(fresh, "store is full", "-p err")
+    fresh.until(f"{STATS} | grep -qE '\"connections.paused\":[12]\\b'")
+    assert stat(fresh, "store.pauses") > 0
+    # A small piece of what waits may still find room, until it was tried in vain some times.
+    stood, tries = None, 0
+    while True:
+        acknowledged = [len(publisher.acknowledged) for publisher in publishers]
+        if stood != acknowledged:
+            stood, tries = acknowledged, stat(fresh, "store.failures")
+        elif stat(fresh, "store.failures") > tries + 3:
+            break
+        time.sleep(0.2)
         watcher.ping()
-    # Three times the keep alive of everybody.
-    for _ in range(10):
-        time.sleep(1)
+    # Longer than silence is borne of somebody who is listened to.
+    began = time.monotonic()
+    while time.monotonic() - began < 2 * KEEP_ALIVE:
+        time.sleep(0.5)
         watcher.ping()
-    assert mqttd_json(fresh, "stats")["result"]["store.pauses"] > 0, "all of it was read: more has to come"
     status = fresh.ok("mqttd status")
     assert re.search(r"^  store +FULL since .*no space", status, re.M) and "/var/lib/mqttd" in status, status
-    assert "STORE IS FULL" in show(fresh, "StatusText"), show(fresh, "StatusText")
+    fresh.until("systemctl show -p StatusText mqttd | grep -q 'STORE IS FULL'")
     assert mqttd_json(fresh, "status")["result"]["store"]["state"] == "full"
     fresh.ok("mosquitto_pub -t live -m 'QoS 0 goes on'")
     assert watcher.take() == [("live", b"QoS 0 goes on", 0)]
     assert [len(publisher.acknowledged) for publisher in publishers] == stood, "acknowledged without a place"
+    received = sum(list(publishers[1].waiting.values()))
+    assert (sum(stood) + received) * 40_000 < 16 << 20, f"{stood} and {received} have no place there"
     fresh.ok("rm /var/lib/mqttd/ballast")
     for publisher in publishers:
         publisher.until(20)
+    for publisher in publishers:
         publisher.finish()
         assert publisher.connections == 1, "it was disconnected"
-    assert "works again" in fresh.ok("journalctl -u mqttd -o cat")
-    fresh.until("mqttd --json status | grep -q '\"state\":\"well\"'", secs=10)
+    logged(fresh, "works again")
+    fresh.until("mqttd --json status | grep -q '\"state\":\"well\"'")
     assert "FULL" not in fresh.ok("mqttd status")
     watcher.ping()
     assert main_pid(fresh) == pid and show(fresh, "NRestarts") == "0"
-    taken = back(fresh, "receiver", 5)
+    taken = back(fresh, "receiver", 5, sum(len(publisher.acknowledged) for publisher in publishers))
     for publisher in publishers:
         load.check(taken, publisher)
 
@@ -260,17 +283,15 @@ def k3_start_without_space(fresh):
     done = fresh.run("mqttd start")
     assert done.code == 1 and done.err.startswith("mqttd: no space is left for /var/lib/mqttd/mqttd.db"), done
     assert "no space is left" in fresh.run("mqttd status").out
-    fresh.ok("rm /var/lib/mqttd/fill && mqttd ping --wait 10")
+    fresh.ok("rm /var/lib/mqttd/fill && mqttd ping --wait 90")
     fresh.run("cat /dev/zero >/var/lib/mqttd/fill")
     publisher = load.Publisher(fresh, "kept/one", 1, payload_bytes=40_000)
-    fresh.until("mqttd status | grep -q FULL", secs=20)
+    fresh.until("mqttd status | grep -q FULL")
     publisher.ending.set()
-    before = main_pid(fresh)
-    fresh.ok(f"kill -KILL {before}")
-    fresh.until(f"mqttd ping && test $(systemctl show -p MainPID --value mqttd) != {before}", secs=20)
+    killed(fresh)
     fresh.ok("rm /var/lib/mqttd/fill")
     publisher.finish()
-    taken = back(fresh, "away-5", 5)
+    taken = back(fresh, "away-5", 5, len(everything.messages) + len(publisher.acknowledged))
     assert taken[:len(everything.messages)] == everything.messages, taken[:30]
     load.check(taken, publisher)
 
@@ -285,7 +306,7 @@ def does_not_start(machine, said, way_out):
     done = machine.run("mqttd start")
     assert done.code != 0 and re.search(said, done.err) and way_out in done.err, done
     assert machine.run("systemctl is-failed mqttd").out == "failed\n"
-    machine.until(f"journalctl -u mqttd -p err -o cat | grep -E {quote(said)} | grep -qF {quote(way_out)}", secs=5)
+    machine.until(f"journalctl -u mqttd -p err -o cat | grep -E {quote(said)} | grep -qF {quote(way_out)}")
     status = machine.run("systemctl status --full --lines 20 mqttd").out
     assert re.search(said, status) and way_out in status, status
     time.sleep(2.5)
@@ -308,7 +329,7 @@ def k4_damaged_store(installed):
     done = installed.run("mqttd store repair --yes")
     assert done.code == 0 and "lost: " in done.text and "mqttd.db.damaged-1" in done.text, done
     installed.ok("mqttd start")
-    numbers = [int(payload[:3]) for _, payload, _ in back(installed, "receiver", 5)]
+    numbers = [int(payload[:3]) for _, payload, _ in back(installed, "receiver", 5, 51)]
     assert 50 < len(numbers) < 100 and numbers == sorted(set(numbers)), numbers
 
 
@@ -331,12 +352,14 @@ def k5_long_recovery(fresh):
     for number in range(20):
         away(fresh, f"receiver-{number}", 5)
     publisher = load.Publisher(fresh, "kept/one", 1, most=30_000, window=1000)
-    publisher.until(30_000, secs=120)
+    publisher.until(30_000)
     publisher.finish()
     fresh.ok("systemctl stop mqttd")
     # On a slow machine: it runs for 10 ms, and then not for a while.
-    drop_in(fresh, "[Service]\nTimeoutStartSec=2\nExecStart=\n"
+    limit_secs = 10
+    drop_in(fresh, f"[Service]\nTimeoutStartSec={limit_secs}\nExecStart=\n"
             "ExecStart=/bin/sh -c 'kill -STOP $$$$; exec /usr/bin/mqttd foreground'\n")
+    started = time.monotonic()
     fresh.ok("systemctl start --no-block mqttd")
     fresh.until("systemctl show -p ControlGroup mqttd | grep -q mqttd && test $(systemctl show -p MainPID --value mqttd) != 0")
     pid = main_pid(fresh)
@@ -344,11 +367,11 @@ def k5_long_recovery(fresh):
     while not show(fresh, "StatusText").startswith("reading the store: "):
         assert time.monotonic() - began < 60 and show(fresh, "ActiveState") == "activating", journal(fresh)
         fresh.ok(f"kill -CONT {pid}; sleep 0.01; kill -STOP {pid}; sleep 0.2")
-    time.sleep(3)
+    time.sleep(max(0, started + limit_secs + 1 - time.monotonic()))
     assert show(fresh, "ActiveState") == "activating", "it was not waited for"
-    fresh.ok(f"kill -CONT {pid}; mqttd ping --wait 30")
+    fresh.ok(f"kill -CONT {pid}; mqttd ping --wait 90")
+    fresh.until("systemctl is-active mqttd")
     assert main_pid(fresh) == pid and show(fresh, "NRestarts") == "0"
-    assert show(fresh, "ActiveState") == "active"
     rows = mqttd_json(fresh, "sessions list")["result"]
     assert [row["queue_messages"] for row in rows if row["client_id"].startswith("receiver")] == [30_000] * 20
 
@@ -358,7 +381,7 @@ def k6_backup(fresh):
     fresh.ok("dpkg -i /root/mqttd.deb && mqttd ping")
     everything = Everything(fresh)
     away(fresh, "receiver", 5, "busy/#")
-    publisher = load.Publisher(fresh, "busy/one", 1, per_sec=500)
+    publisher = load.Publisher(fresh, "busy/one", 1, most=4000, per_sec=500)
     publisher.until(200)
     before = len(publisher.acknowledged)
     fresh.ok("mqttd backup /root/kept.backup")
@@ -371,7 +394,7 @@ def k6_backup(fresh):
     fresh.ok("mqttd stop && mqttd restore /root/kept.backup && mqttd start")
     found = fresh.ok("find /var/lib/mqttd ! -user mqttd")
     assert found == "", f"not of the service's user: {found}"
-    numbers = [int(payload) for _, payload, _ in back(fresh, "receiver", 5)]
+    numbers = [int(payload) for _, payload, _ in back(fresh, "receiver", 5, before)]
     assert numbers == list(range(len(numbers))), "not what was there at one moment"
     assert before <= len(numbers) <= after, (before, len(numbers), after)
     for client in ("receiver", "publisher of busy/one"):
@@ -386,5 +409,5 @@ def k6_export(fresh):
     fresh.ok("mqttd export /root/kept.jsonl")
     fresh.ok("dpkg --purge mqttd && dpkg -i /root/mqttd.deb && mqttd ping")
     fresh.ok("mqttd import /root/kept.jsonl")
-    fresh.ok(f"kill -KILL {main_pid(fresh)}; mqttd ping --wait 10")
+    killed(fresh)
     everything.check(fresh)

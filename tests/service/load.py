@@ -20,7 +20,7 @@ class Publisher(threading.Thread):
     With `per_sec` no faster than that, so that what happens meanwhile meets a publisher at work.
     """
 
-    def __init__(self, machine, topic, qos, most=4000, payload_bytes=0, window=WINDOW, keep_alive=0, per_sec=None):
+    def __init__(self, machine, topic, qos, most=None, payload_bytes=0, window=WINDOW, keep_alive=0, per_sec=None):
         super().__init__(name=topic, daemon=True)
         self.machine, self.topic, self.qos, self.most, self.window = machine, topic, qos, most, window
         self.padding, self.keep_alive = b" " * payload_bytes, keep_alive
@@ -41,7 +41,7 @@ class Publisher(threading.Thread):
         except BaseException as error:
             self.failure = error
 
-    def finish(self, secs=60):
+    def finish(self, secs=300):
         """Sends nothing new; returns when all is acknowledged that was sent."""
         self.ending.set()
         self.join(secs)
@@ -50,7 +50,7 @@ class Publisher(threading.Thread):
         assert not self.is_alive(), f"{len(self.waiting)} messages on {self.topic} are still not acknowledged"
         assert self.acknowledged == set(range(self.sent)), "acknowledged is not what was sent"
 
-    def until(self, count, secs=60):
+    def until(self, count, secs=300):
         """Waits until so many more are acknowledged."""
         began, wanted = time.monotonic(), len(self.acknowledged) + count
         while len(self.acknowledged) < wanted:
@@ -61,7 +61,7 @@ class Publisher(threading.Thread):
     def _connection(self):
         try:
             client = mqtt.Client(self.machine, f"publisher of {self.topic}", 5, clean=False, expiry=3600,
-                                 keep_alive=self.keep_alive, timeout=30)
+                                 keep_alive=self.keep_alive, timeout=300)
             client.connected()
         except (OSError, AssertionError):  # nobody is there at the moment, or no container
             time.sleep(0.05)
@@ -109,7 +109,9 @@ class Publisher(threading.Thread):
             self.acknowledged.add(number)
 
     def _may_send(self):
-        if len(self.waiting) >= self.window or self.sent >= self.most or self.ending.is_set():
+        if len(self.waiting) >= self.window or self.ending.is_set():
+            return False
+        if self.most is not None and self.sent >= self.most:
             return False
         return not self.per_sec or self.sent < (time.monotonic() - self.began) * self.per_sec
 

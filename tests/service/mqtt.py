@@ -10,6 +10,9 @@ import socket
 import struct
 import threading
 
+# For what comes if it comes at all: how slow the machine is says nothing about the broker.
+PATIENCE_SECS = 60
+
 CLONE_NEWNET = 0x40000000
 
 
@@ -38,7 +41,7 @@ def socket_in(pid, family=socket.AF_INET):
 def accepts(machine, host="127.0.0.1", port=1883):
     """Whether a connection is taken right now."""
     tried = socket_in(machine.leader, socket.AF_INET6 if ":" in host else socket.AF_INET)
-    tried.settimeout(5)
+    tried.settimeout(PATIENCE_SECS)
     try:
         tried.connect((host, port))
         return True
@@ -66,7 +69,7 @@ class Client:
     """One connection. `version` is 3 (MQTT 3.1), 4 (3.1.1) or 5; `expiry`: seconds that the session lasts (5.0)."""
 
     def __init__(self, machine, client_id="", version=5, host="127.0.0.1", port=1883, source=None, keep_alive=0,
-                 clean=True, timeout=10, expiry=0):
+                 clean=True, timeout=PATIENCE_SECS, expiry=0):
         self.version = version
         self.present = False
         self.buffer = b""
@@ -151,36 +154,61 @@ class Client:
             self.acknowledge(0x62, packet_id)
             self.heard(0x70)
 
-    def take(self, quiet_secs=1.0):
-        """All messages that come until nothing comes for so long, acknowledged: (topic, payload, QoS)."""
-        taken, timeout = [], self.socket.gettimeout()
-        self.socket.settimeout(quiet_secs)
+    def take(self, least=1, quiet_secs=1.0):
+        """All messages that come, acknowledged, and the broker knows it: (topic, payload, QoS).
+
+        So many at least are waited for with patience; what comes too must follow in so short a time.
+        """
+        taken, unreleased, asked, timeout = [], set(), False, self.socket.gettimeout()
         try:
             while True:
-                first, body = self.read()
+                is_owed = len(taken) < least or unreleased or asked
+                self.socket.settimeout(timeout if is_owed else quiet_secs)
+                try:
+                    first, body = self.read()
+                except TimeoutError:
+                    assert not unreleased and not asked, f"no answer after {len(taken)} messages"
+                    if len(taken) < least:
+                        return taken
+                    # Its answer comes when all acknowledgements have been read.
+                    self.socket.sendall(b"\xc0\x00")
+                    asked = True
+                    continue
                 assert first is not None, f"disconnected after {len(taken)} messages"
                 if first & 0xF0 == 0x30:
-                    taken.append(self._message(first, body))
+                    taken.append(self._message(first, body, unreleased))
                 elif first == 0x62:
-                    self.acknowledge(0x70, struct.unpack(">H", body[:2])[0])
+                    packet_id = struct.unpack(">H", body[:2])[0]
+                    unreleased.discard(packet_id)
+                    self.acknowledge(0x70, packet_id)
+                elif first == 0xD0:
+                    return taken
                 elif first == 0xE0:
                     raise AssertionError(f"disconnected: {body.hex()}")
-        except TimeoutError:
-            return taken
         finally:
             self.socket.settimeout(timeout)
 
-    def _message(self, first, body):
+    def _message(self, first, body, unreleased):
         """Takes a PUBLISH apart and acknowledges it."""
         length = struct.unpack(">H", body[:2])[0]
         topic, rest, qos = body[2:2 + length].decode(), body[2 + length:], first >> 1 & 3
         if qos:
-            self.acknowledge({1: 0x40, 2: 0x50}[qos], struct.unpack(">H", rest[:2])[0])
+            packet_id = struct.unpack(">H", rest[:2])[0]
+            self.acknowledge({1: 0x40, 2: 0x50}[qos], packet_id)
+            if qos == 2:
+                unreleased.add(packet_id)
             rest = rest[2:]
         if self.version == 5:
             assert rest[0] < 128, "long properties were not to come"
             rest = rest[1 + rest[0]:]
         return topic, rest, qos
+
+    def leave(self):
+        """DISCONNECT; returns when the broker has read it."""
+        self.socket.sendall(b"\xe0\x00")
+        while self.read()[0] is not None:
+            pass
+        self.close()
 
     def close(self):
         self.socket.close()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import container
@@ -145,6 +146,31 @@ def main_pid(machine):
 
 def show(machine, prop):
     return machine.ok(f"systemctl show -p {prop} --value mqttd")
+
+
+def restarted(machine, before):
+    """Waits until another process than before is the service and answers."""
+    began = time.monotonic()
+    while main_pid(machine) in (0, before) or machine.run("mqttd ping").code != 0:
+        assert time.monotonic() - began < 120, "not back: " + machine.run("systemctl status mqttd").out
+        time.sleep(0.02)
+
+
+def killed(machine):
+    """Kills the service's process (SIGKILL), and waits until systemd has brought it back."""
+    before = main_pid(machine)
+    machine.ok(f"kill -KILL {before}")
+    restarted(machine, before)
+
+
+def logged(machine, words, more=""):
+    """Waits until the service's journal has a line with these words, as a regular expression of grep; all of it.
+
+    The broker writes its log in a thread of its own, and journald takes its time.
+    """
+    journal = f"journalctl -u mqttd -o cat {more}"
+    machine.until(f"{journal} | grep -qE {container.quote(words)}")
+    return machine.ok(journal)
 
 
 def mqttd_json(machine, words, code=0, **more):

@@ -6,17 +6,7 @@ import threading
 import time
 
 import mqtt
-from place import Skip, conf, drop_in, lasting, main_pid, mqttd_json, show
-
-
-def restarted(machine, before, secs):
-    """Waits until another process answers; how long that took."""
-    began = time.monotonic()
-    while True:
-        if machine.run("mqttd ping").code == 0 and main_pid(machine) not in (0, before):
-            return time.monotonic() - began
-        assert time.monotonic() - began < secs, f"not back within {secs} s: " + machine.run("systemctl status mqttd").out
-        time.sleep(0.02)
+from place import Skip, alone, conf, drop_in, lasting, logged, main_pid, mqttd_json, restarted, show
 
 
 def p27_active_means_accepting(installed):
@@ -34,12 +24,17 @@ def p29_rights(installed):
     assert re.search(rf"^Groups:\s+{installed.ok('id -g mqttd')}\s*$", status, re.M), status
 
 
+@alone
 def p30_killed_comes_back(installed):
     """after kill -9 and after abort it is back within 3 s"""
     for signal in ("KILL", "ABRT"):
-        before = main_pid(installed)
+        before, began = main_pid(installed), time.monotonic()
         installed.ok(f"kill -{signal} {before}")
-        assert restarted(installed, before, 3) < 3
+        restarted(installed, before)
+        installed.until("systemctl is-active mqttd")
+        # systemd looked at the same clock.
+        back = int(show(installed, "ActiveEnterTimestampMonotonic")) / 1e6 - began
+        assert 0 < back < 3, f"{back:.1f} s"
 
 
 def p30_wrong_configuration_is_final(installed):
@@ -48,7 +43,7 @@ def p30_wrong_configuration_is_final(installed):
     installed.run("systemctl restart mqttd")
     assert installed.run("systemctl is-failed mqttd").out == "failed\n"
     assert show(installed, "ExecMainStatus") == "6" and show(installed, "NRestarts") == "0"
-    assert re.search(r"conf\.d/test\.toml:2:\d+", installed.ok("journalctl -u mqttd -o cat -n 20"))
+    logged(installed, r"conf\.d/test\.toml:2:[0-9]+")
 
 
 def p30_term_is_a_clean_end(installed):
@@ -65,9 +60,13 @@ def p31_watchdog(installed):
     before = main_pid(installed)
     time.sleep(period * 1.2)
     assert main_pid(installed) == before, "the watchdog bit a healthy broker"
+    began = time.monotonic()
     installed.ok(f"kill -STOP {before}")
-    restarted(installed, before, 2 * period)
-    assert "watchdog" in installed.ok("journalctl -u mqttd -o cat").lower()
+    restarted(installed, before)
+    installed.until("systemctl is-active mqttd")
+    back = int(show(installed, "ActiveEnterTimestampMonotonic")) / 1e6 - began
+    assert 0 < back < 2 * period, f"{back:.1f} s"
+    logged(installed, "[Ww]atchdog")
 
 
 @lasting(50)
@@ -79,8 +78,8 @@ def p32_address_that_comes_late(fresh):
     time.sleep(40)
     assert fresh.run("mqttd ping").code == 3
     fresh.ok("ip address add 198.51.100.7/32 dev lo")
-    fresh.until("mqttd ping", secs=5)
-    assert fresh.ok("systemctl is-active mqttd") == "active"
+    fresh.until("mqttd ping")
+    fresh.until("systemctl is-active mqttd")
     assert mqtt.accepts(fresh, "198.51.100.7")
 
 
@@ -97,12 +96,13 @@ def p33_reload(installed):
     conf(installed, "[limits]\nconnections_max = -3\n")
     done = installed.run("systemctl reload mqttd")
     assert done.code != 0, done
-    assert re.search(r"conf\.d/test\.toml:2", installed.ok("journalctl -u mqttd -o cat -n 30"))
+    logged(installed, r"conf\.d/test\.toml:2")
     client.ping()
     assert main_pid(installed) == before and installed.ok("systemctl is-active mqttd") == "active"
     assert installed.run("mqttd reload").code == 6
 
 
+@alone
 def p34_stop_with_a_thousand_clients(installed):
     """1 000 idle clients: stopped within 5 s, each 5.0 client told 0x8B"""
     mqtt.open_files(4096)
@@ -121,7 +121,7 @@ def p35_status_line(installed):
     client = mqtt.Client(installed, "seen").connected()
     began = time.monotonic()
     while not re.search(r"\b1 client", show(installed, "StatusText")):
-        assert time.monotonic() - began < 30, show(installed, "StatusText")
+        assert time.monotonic() - began < 90, show(installed, "StatusText")
         time.sleep(0.2)
     client.close()
 
@@ -151,6 +151,9 @@ def p36_open_files(installed):
     said = mqttd_json(installed, "status")["result"]
     assert said["open_files_max"] == 2000 and said["connections_max"] < 2000, said
     run = show(installed, "InvocationID")
+    # What is said at the start is there when a later line is.
+    mqtt.Client(installed, "after-the-start").connected().close()
+    logged(installed, "after-the-start")
     warnings = installed.ok(f"journalctl _SYSTEMD_INVOCATION_ID={run} -p warning -o cat")
     assert len(re.findall(r"connections_max", warnings)) == 1, warnings
 
@@ -164,8 +167,11 @@ def p37_unit_bounds(installed):
 
 def probe(machine, stop, counts):
     """Connects as fast as it can until told to stop; counts what happens."""
-    while not stop.is_set():
-        counts[mqtt.accepts(machine)] += 1
+    try:
+        while not stop.is_set():
+            counts[mqtt.accepts(machine)] += 1
+    except OSError as error:
+        counts[error] = 1
 
 
 def p38_restart_refuses_nobody(installed):
@@ -176,10 +182,14 @@ def p38_restart_refuses_nobody(installed):
     try:
         for _ in range(4):
             installed.ok("systemctl restart mqttd")
+        # Those that waited too.
+        wanted, began = counts[True] + 20, time.monotonic()
+        while prober.is_alive() and counts[True] < wanted and time.monotonic() - began < 60:
+            time.sleep(0.01)
     finally:
         stop.set()
         prober.join()
-    assert counts[False] == 0 and counts[True] > 20, counts
+    assert counts[False] == 0 and counts[True] > 20 and len(counts) == 2, counts
     conf(installed, '[listener.tcp]\naddress = ["127.0.0.1:1993"]\n')
     installed.ok("systemctl restart mqttd")
     assert not mqtt.accepts(installed) and mqtt.accepts(installed, port=1993)
@@ -194,6 +204,8 @@ def p39_journal(installed):
     client.socket.sendall(b"\xf0\x00")  # a packet that no client may send
     client.read()
     installed.ok("mqttd clients")
+    mqtt.Client(installed, "the-last-one").connected().close()
+    logged(installed, "the-last-one")
     lines = [json.loads(line) for line in installed.ok("journalctl -u mqttd -t mqttd -o json").splitlines()]
     own = [line for line in lines if line.get("SYSLOG_IDENTIFIER") == "mqttd"]
     assert own and all("\n" not in line["MESSAGE"] for line in own), own
