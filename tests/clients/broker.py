@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-READY_SECS = 30
-LOOK_SECS = 10
+READY_SECS = 120
+LOOK_SECS = 90
 
 
 class Broker:
@@ -45,7 +45,7 @@ class Broker:
 
     def run(self, *words):
         """Runs the command about this broker; its output."""
-        done = subprocess.run(self.words(*words), env=self.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.words(*words), env=self.env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, f"mqttd {' '.join(words)}: exit code {done.returncode}, {done.stderr}"
         return done.stdout
 
@@ -105,7 +105,7 @@ class Broker:
         """Ends the broker and removes its folder; its exit code."""
         self.process.terminate()
         try:
-            code = self.process.wait(timeout=20)
+            code = self.process.wait(timeout=90)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -23,7 +23,7 @@ import subprocess
 import threading
 from dataclasses import dataclass, field
 
-ANSWER_SECS = 20
+ANSWER_SECS = 90
 _numbers = itertools.count(1)
 
 
@@ -131,7 +131,7 @@ class Driver:
     def close(self):
         self.process.stdin.close()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
