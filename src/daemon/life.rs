@@ -112,7 +112,7 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
     let systemd = Systemd::from_environment(mode == Mode::Foreground);
     machine::raise_open_files();
     let config = &prepared.loaded.config;
-    let listeners = listen::open(&config.tcp, &prepared.place, systemd)?;
+    let listeners = listen::bind(&config.tcp, &prepared.place, systemd)?;
     if let Some(account) = &prepared.account {
         account.become_it()?;
     }

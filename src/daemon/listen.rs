@@ -1,5 +1,5 @@
-//! Opening the ports: those kept by systemd, those that need root, and the words for those that
-//! cannot be had.
+//! Taking the ports: those kept by systemd, those that need root, and the words for those that cannot
+//! be had. The server listens on them, when all is there that clients may ask for.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -10,8 +10,8 @@ use crate::cli::Failure;
 use crate::control::Place;
 use crate::transport;
 
-/// Opens a listener on each address, or takes the one that systemd kept.
-pub(super) fn open(
+/// Binds a socket to each address, or takes the one that systemd kept, which listens.
+pub(super) fn bind(
     addresses: &[SocketAddr],
     place: &Place,
     systemd: Systemd,
@@ -22,7 +22,7 @@ pub(super) fn open(
         let is_it = |listener: &TcpListener| listener.local_addr().ok() == Some(*address);
         let listener = match kept.iter().position(is_it) {
             Some(index) => kept.swap_remove(index),
-            None => transport::listen(*address)
+            None => transport::bind(*address)
                 .map_err(|error| failure::listen(*address, &error, place))?,
         };
         listeners.push(listener);
@@ -30,12 +30,12 @@ pub(super) fn open(
     Ok(listeners)
 }
 
-/// Whether all ports could be opened now; they are closed again. A port that systemd keeps for the
-/// unit is one.
+/// Whether all ports could be had now; they are given back. A port that systemd keeps for the unit is
+/// one. Nothing listens meanwhile: that would be in the way of a broker that is just starting.
 pub(super) fn try_out(addresses: &[SocketAddr], place: &Place) -> Result<(), Failure> {
     let mut opened = Vec::new();
     for address in addresses {
-        match transport::listen(*address) {
+        match transport::bind(*address) {
             Ok(listener) => opened.push(listener),
             Err(_) if is_kept(*address) => {}
             Err(error) => return Err(failure::listen(*address, &error, place)),

@@ -38,7 +38,8 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) struct Seat(Arc<Gate>);
 
-/// Opens all listeners or none. An inherited socket is used where its address is wanted.
+/// Takes all addresses or none; nobody listens yet. An inherited socket is used where its address is
+/// wanted.
 pub(super) fn open_all(
     options: &Options,
     inherited: Inherited,
@@ -54,7 +55,7 @@ pub(super) fn open_all(
                 transport::prepare(&socket).map_err(failed)?;
                 socket
             }
-            None => transport::listen(address).map_err(failed)?,
+            None => transport::bind(address).map_err(failed)?,
         };
         gates.push(Arc::new(Gate::new(socket).map_err(failed)?));
     }
@@ -70,6 +71,12 @@ impl Gate {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         })
+    }
+
+    /// From now on clients can connect.
+    pub(super) fn listen(&self) -> Result<(), StartError> {
+        let failed = |source| StartError::Listen { address: self.address, source };
+        self.lock().as_ref().map_or(Ok(()), |socket| transport::listen(socket).map_err(failed))
     }
 
     pub(super) const fn address(&self) -> SocketAddr {

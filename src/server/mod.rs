@@ -64,8 +64,8 @@ use journal::Journal;
 use shared::{Live, Shared};
 use start::Threads;
 
-/// Listening sockets kept from an earlier life. One whose address is wanted is used again, others
-/// are closed.
+/// Sockets that have their addresses: bound before, or kept listening from an earlier life. One whose
+/// address is wanted is used, others are closed.
 pub type Inherited = Vec<TcpListener>;
 
 /// A running server.

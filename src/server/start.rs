@@ -1,4 +1,5 @@
-//! Starting: listeners first, then what is kept, then threads, then the first `accept`.
+//! Starting: addresses first, so that one that is taken is told at once, then what is kept, then
+//! threads, and the listeners last: who can connect is served.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -144,6 +145,7 @@ fn accept_all(server: &Server) -> Result<(), StartError> {
     let mut threads = stop::lock(&server.threads);
     let Some(threads) = threads.as_mut() else { return Ok(()) };
     let _inside = threads.lobby.enter();
+    server.shared.gates.iter().try_for_each(|gate| gate.listen())?;
     for gate in &server.shared.gates {
         let address = gate.address();
         let failed = |source| StartError::Listen { address, source };

@@ -6,4 +6,4 @@
 
 mod tcp;
 
-pub use tcp::{Received, Sent, Stream, listen, prepare};
+pub use tcp::{Received, Sent, Stream, bind, listen, prepare};

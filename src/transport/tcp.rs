@@ -14,25 +14,32 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEPALIVE_RETRIES: u32 = 5;
 
-/// Opens a listener that does not wait.
+/// Takes an address for a listener that does not wait. Until [`listen`], who connects is refused.
 ///
 /// `SO_REUSEADDR` lets a restart bind again at once. `SO_REUSEPORT` is never set: with it a second
 /// instance would silently take half of the clients. An IPv6 address is for IPv6 only, so that
 /// `0.0.0.0` and `[::]` can stand side by side.
 ///
 /// # Errors
-/// What `socket(2)`, `bind(2)` or `listen(2)` says; `AddrInUse` when somebody else listens there.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// What `socket(2)` or `bind(2)` says; `AddrInUse` when somebody else listens there.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     let listener = TcpListener::from(socket);
     prepare(&listener)?;
     Ok(listener)
+}
+
+/// From now on connections are taken; one that listens already goes on.
+///
+/// # Errors
+/// What `listen(2)` says; `AddrInUse` when somebody else has begun to listen there since [`bind`].
+pub fn listen(bound: &TcpListener) -> io::Result<()> {
+    SockRef::from(bound).listen(BACKLOG)
 }
 
 /// Sets what accepted sockets inherit from their listener (Linux hands these options down):
@@ -136,24 +143,51 @@ mod tests {
         address.parse().expect("an address")
     }
 
+    fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+        let bound = bind(address)?;
+        listen(&bound).map(|()| bound)
+    }
+
     #[test]
     fn ipv4_and_ipv6_listen_on_the_same_port() {
-        let four = listen(loopback("0.0.0.0:0")).expect("an IPv4 listener");
+        let four = listening(loopback("0.0.0.0:0")).expect("an IPv4 listener");
         let port = four.local_addr().expect("its address").port();
-        listen(loopback(&format!("[::]:{port}"))).expect("an IPv6 listener beside it");
+        listening(loopback(&format!("[::]:{port}"))).expect("an IPv6 listener beside it");
     }
 
     #[test]
     fn a_second_listener_on_the_same_address_is_refused() {
-        let first = listen(loopback("127.0.0.1:0")).expect("a listener");
+        let first = listening(loopback("127.0.0.1:0")).expect("a listener");
         let address = first.local_addr().expect("its address");
-        let refused = listen(address).expect_err("two listeners on one address");
+        let refused = bind(address).expect_err("two listeners on one address");
+        assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn who_connects_is_refused_until_it_listens() {
+        let bound = bind(loopback("127.0.0.1:0")).expect("an address");
+        let address = bound.local_addr().expect("the address");
+        let refused = TcpStream::connect(address).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        for _ in 0..2 {
+            listen(&bound).expect("a listener");
+            TcpStream::connect(address).expect("it listens");
+        }
+    }
+
+    #[test]
+    fn of_two_that_have_bound_one_listens() {
+        let first = bind(loopback("127.0.0.1:0")).expect("an address");
+        let address = first.local_addr().expect("the address");
+        let second = bind(address).expect("nobody listens there yet");
+        listen(&second).expect("the only listener");
+        let refused = listen(&first).expect_err("a second listener");
         assert_eq!(refused.kind(), ErrorKind::AddrInUse);
     }
 
     #[test]
     fn accepted_sockets_inherit_nodelay() {
-        let listener = listen(loopback("127.0.0.1:0")).expect("a listener");
+        let listener = listening(loopback("127.0.0.1:0")).expect("a listener");
         listener.set_nonblocking(false).expect("to wait in accept");
         let address = listener.local_addr().expect("its address");
         let _client = TcpStream::connect(address).expect("a client");

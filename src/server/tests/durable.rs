@@ -1,6 +1,8 @@
 //! What clients see of the journal: nothing is acknowledged before it is kept, and what was
 //! acknowledged is there after a restart.
 
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use super::double::{Double, Fault};
@@ -8,8 +10,9 @@ use super::journal::start;
 use super::peer::{Peer, connect_to_stay, packet, publish, publish_at_least_once};
 use super::{Running, options};
 use crate::broker::{Event, Loaded, SessionId, Storing};
-use crate::server::{Inherited, Keeping, Server};
+use crate::server::{Inherited, Keeping, Options, Server, StartError};
 use crate::store::{self, SqliteStore};
+use crate::transport;
 
 /// With a real store.
 fn start_at(folder: &Path) -> Running {
@@ -110,6 +113,42 @@ fn who_brings_more_than_the_disk_takes_is_not_read_and_everybody_else_is() {
     running.wait_for_stat("connections.paused", 0);
     running.wait_for_stat("store.waiting_bytes", 0);
     assert_eq!(store.inner().messages.len(), usize::from(MESSAGES) - 1);
+}
+
+#[test]
+fn nobody_can_connect_before_all_is_restored() {
+    let bound = transport::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = bound.local_addr().expect("its address");
+    let options = Options { tcp: vec![address], ..options(2) };
+    let store = Double::default();
+    store.inner().sessions = 3;
+    let mut tries = 0;
+    let mut progress = |_| {
+        let refused = TcpStream::connect(address).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        tries += 1;
+    };
+    let keeping = Keeping { store: store.store(), progress: &mut progress };
+    let server = Server::start_keeping(options, vec![bound], keeping).expect("a server");
+    let running = Running { server };
+    assert_eq!(tries, 3);
+    Peer::new(running.address(), "client").ping();
+}
+
+#[test]
+fn a_port_that_is_taken_while_all_is_restored_is_named() {
+    let bound = transport::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = bound.local_addr().expect("its address");
+    let options = Options { tcp: vec![address], ..options(2) };
+    let store = Double::default();
+    store.inner().sessions = 1;
+    let mut other = None;
+    let mut progress = |_| other = TcpListener::bind(address).ok();
+    let keeping = Keeping { store: store.store(), progress: &mut progress };
+    let error = Server::start_keeping(options, vec![bound], keeping).expect_err("it is taken");
+    let StartError::Listen { address: named, source } = error else { panic!("{error}") };
+    assert_eq!((named, source.kind()), (address, ErrorKind::AddrInUse));
+    assert!(other.is_some() && store.inner().closed, "nothing is left running");
 }
 
 #[test]
