@@ -75,9 +75,7 @@ pub(super) fn look(place: &Place, limit: Duration) -> Instance {
     };
     let mut client = match dialled.greet() {
         Ok(client) => client,
-        Err(ConnectError::NoAnswer) => {
-            return Instance::Hung(Dialled::dial(&place.socket(), limit).ok());
-        }
+        Err(ConnectError::NoAnswer) => return hung(place, limit),
         Err(error) => return unreached(place, error),
     };
     match client.call("about", Map::new()) {
@@ -93,8 +91,14 @@ pub(super) fn look(place: &Place, limit: Duration) -> Instance {
         }
         Err(CallError::Problem(problem)) => Instance::Strange(problem),
         Err(CallError::Lost) => leftovers(place),
-        Err(CallError::NoAnswer) => Instance::Hung(None),
+        Err(CallError::NoAnswer) => hung(place, limit),
     }
+}
+
+/// It was there and says no more, from the first word on or from a later one: who it is, its socket
+/// tells.
+fn hung(place: &Place, limit: Duration) -> Instance {
+    Instance::Hung(Dialled::dial(&place.socket(), limit).ok())
 }
 
 fn unreached(place: &Place, error: ConnectError) -> Instance {
@@ -283,5 +287,38 @@ fn exit_of(code: &str) -> Exit {
         "unknown_argument" | "missing_argument" | "bad_argument" => Exit::Usage,
         _ if code.starts_with("config") => Exit::Config,
         _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A daemon that says so much to whoever comes, and then nothing more.
+    fn silent_after(said: &'static str) -> (tempfile::TempDir, Place) {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place::under(home.path());
+        std::fs::create_dir(&place.run_dir).unwrap();
+        let listener = UnixListener::bind(place.socket()).unwrap();
+        std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.write_all(said.as_bytes());
+                heard.push(stream);
+            }
+        });
+        (home, place)
+    }
+
+    #[test]
+    fn p48_who_hangs_after_any_word_is_known_by_its_socket() {
+        for said in ["", "{\"mqttd\":\"1.0.0\",\"protocol\":1}\n"] {
+            let (_home, place) = silent_after(said);
+            let found = look(&place, Duration::from_millis(200)).seen();
+            assert_eq!((found.state, found.pid), (State::Hung, Some(std::process::id())), "{said}");
+        }
     }
 }

@@ -78,11 +78,15 @@ pub(super) fn running(errand: &Errand<'_>, alive: Alive) -> Result<Report, Failu
 /// Asks over the control socket and waits for the end.
 fn by_socket(errand: &Errand<'_>, mut alive: Alive) -> Result<Report, Failure> {
     let process = alive.client.pid().and_then(Process::open);
+    let mut report = stopped();
     match alive.client.call("stop", Map::new()) {
         Ok(_) | Err(CallError::Lost) => {} // lost: it was ending already
+        Err(CallError::NoAnswer) if process.is_some() => {
+            insist(errand, process, &mut report)?;
+            return Ok(report);
+        }
         Err(error) => return Err(from_call(error)),
     }
-    let mut report = stopped();
     let limit = errand.limit(STOP_SECS);
     let Some(process) = process else {
         // In another pid namespace: the connection ends with the process.
