@@ -222,6 +222,7 @@ impl Host for Process {
             open_files_max: 1024,
             connections_max: 10,
             resident_bytes: 1 << 20,
+            recovered: None,
         }
     }
 

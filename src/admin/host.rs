@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::Copying;
+use crate::server::Recovery;
 
 /// The process the broker lives in.
 pub trait Host: Send + Sync + 'static {
@@ -63,6 +64,49 @@ pub struct About {
     pub connections_max: u64,
     /// Resident memory, bytes.
     pub resident_bytes: u64,
+    /// What the start found; absent when nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
+}
+
+/// What was kept when the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Sessions.
+    pub sessions: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Retained messages.
+    pub retained: u64,
+    /// Messages that somebody waits for.
+    pub messages: u64,
+    /// Bytes of a write that was not completed and was cut off: nobody was told that it is kept.
+    pub torn_bytes: u64,
+    /// Damaged records that a repair left out.
+    pub damaged: u64,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+}
+
+impl Recovered {
+    /// Whether nothing was kept, and nothing is to be said of it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.sessions == 0
+            && self.subscriptions == 0
+            && self.retained == 0
+            && self.messages == 0
+            && self.torn_bytes == 0
+            && self.damaged == 0
+    }
+}
+
+impl From<Recovery> for Recovered {
+    fn from(recovery: Recovery) -> Self {
+        let Recovery { sessions, subscriptions, retained, messages, torn_bytes, damaged, took_ms } =
+            recovery;
+        Self { sessions, subscriptions, retained, messages, torn_bytes, damaged, took_ms }
+    }
 }
 
 /// What a reload did.

@@ -35,7 +35,7 @@ pub use call::{
     Reply, Takes, Taking,
 };
 pub use clients::Client;
-pub use host::{About, Host, Problem, Reloaded};
+pub use host::{About, Host, Problem, Recovered, Reloaded};
 pub use import::Imported;
 pub use listeners::Listener;
 pub use queue::Waiting;

@@ -80,7 +80,8 @@ pub(super) enum Verb {
     ///
     /// Returns when clients can connect, or with the broker's own reason why they cannot; then
     /// nothing is left running. Where systemd manages mqttd this is `systemctl start mqttd`.
-    /// A broker that runs already is left alone, and that is no error.
+    /// A broker that runs already is left alone, and that is no error. Says how far it is while
+    /// much is restored from the store, and in the end what was.
     #[command(after_long_help = "Examples:\n  sudo mqttd start\n  mqttd --home ~/broker start")]
     Start(BootArgs),
 
@@ -119,8 +120,8 @@ pub(super) enum Verb {
 
     /// Ask whether the broker answers: pong
     ///
-    /// Exit codes: 0 it answers, 1 it died and left its pid file, 3 it is not running, 4 unknown
-    /// (no permission, or no answer in time).
+    /// Exit codes: 0 it answers, 1 it died and left its pid file, 3 it is not running, 4 it is
+    /// starting, which it says, or unknown (no permission, or no answer in time).
     #[command(
         after_long_help = "Examples:\n  mqttd ping\n  mqttd ping --wait 30 && ./publish-something"
     )]

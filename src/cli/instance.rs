@@ -23,8 +23,9 @@ pub(super) enum Instance {
     Running(Box<Alive>),
     /// It took the connection, or has it waiting, and says nothing.
     Hung(Option<Dialled>),
-    /// It exists and has no control socket: it starts, or ends.
-    Starting,
+    /// It answers that it is starting; or it exists and has no control socket, as at the very
+    /// beginning and the end.
+    Starting(Option<Box<Early>>),
     /// It died and left its files.
     Dead,
     /// There is none.
@@ -39,6 +40,13 @@ pub(super) enum Instance {
 pub(super) struct Alive {
     pub(super) client: Client,
     pub(super) about: About,
+}
+
+/// An instance that answers, and is not up yet.
+pub(super) struct Early {
+    pub(super) client: Client,
+    /// What it says instead of an answer.
+    problem: Problem,
 }
 
 /// The places the options name; relative paths count from the current directory.
@@ -89,6 +97,9 @@ pub(super) fn look(place: &Place, limit: Duration) -> Instance {
         Err(CallError::Problem(problem)) if problem.code == "permission_denied" => {
             Instance::Forbidden(problem)
         }
+        Err(CallError::Problem(problem)) if problem.code == "starting" => {
+            Instance::Starting(Some(Box::new(Early { client, problem })))
+        }
         Err(CallError::Problem(problem)) => Instance::Strange(problem),
         Err(CallError::Lost) => leftovers(place),
         Err(CallError::NoAnswer) => hung(place, limit),
@@ -133,7 +144,7 @@ fn forbidden_hint(place: &Place) -> String {
 /// Nobody answers: is an instance starting, did one die, or is there none?
 fn leftovers(place: &Place) -> Instance {
     if is_locked(&place.lock()) {
-        return Instance::Starting;
+        return Instance::Starting(None);
     }
     let left = |path: &Path| path.symlink_metadata().is_ok();
     if left(&place.socket()) || left(&place.pid_file()) {
@@ -175,7 +186,8 @@ impl Instance {
                     ..Seen::default()
                 };
             }
-            Self::Starting => State::Starting,
+            Self::Starting(Some(early)) => return early.seen(),
+            Self::Starting(None) => State::Starting,
             Self::Dead => State::Dead,
             Self::Stopped => State::Stopped,
             Self::Forbidden(_) | Self::Strange(_) => State::Unknown,
@@ -190,7 +202,10 @@ impl Instance {
             Self::Dead | Self::Stopped => {
                 Err(Failure::new(Exit::NotRunning, "not_running", "the broker is not running"))
             }
-            Self::Starting => Err(Failure::new(
+            Self::Starting(Some(early)) => {
+                Err(Failure { exit: Exit::NotRunning, problem: early.problem, details: Vec::new() })
+            }
+            Self::Starting(None) => Err(Failure::new(
                 Exit::NotRunning,
                 "starting",
                 "the broker does not answer yet: it is starting or ending",
@@ -219,12 +234,29 @@ impl Instance {
             }
             Self::Running(_)
             | Self::Hung(_)
-            | Self::Starting
+            | Self::Starting(_)
             | Self::Forbidden(_)
             | Self::Strange(_) => {
                 self.alive().map_err(|failure| Failure { exit: Exit::Permission, ..failure })
             }
         }
+    }
+}
+
+impl Early {
+    /// What `--json` says about it.
+    pub(super) fn seen(&self) -> Seen {
+        Seen {
+            state: State::Starting,
+            pid: self.client.pid(),
+            managed_by: None,
+            version: Some(self.client.version().to_owned()),
+        }
+    }
+
+    /// How far it is.
+    pub(super) fn says(&self) -> &str {
+        &self.problem.message
     }
 }
 
@@ -320,5 +352,19 @@ mod tests {
             let found = look(&place, Duration::from_millis(200)).seen();
             assert_eq!((found.state, found.pid), (State::Hung, Some(std::process::id())), "{said}");
         }
+    }
+
+    #[test]
+    fn who_is_starting_says_how_far_it_is() {
+        let said = "{\"mqttd\":\"1.0.0\",\"protocol\":1}\n{\"id\":1,\"ok\":false,\"error\":\
+                    {\"code\":\"starting\",\"message\":\"the broker is starting, so far\",\
+                    \"hint\":null}}\n";
+        let (_home, place) = silent_after(said);
+        let found = look(&place, Duration::from_secs(10));
+        let seen = found.seen();
+        assert_eq!((seen.state, seen.pid), (State::Starting, Some(std::process::id())));
+        let failure = found.for_status().err().unwrap();
+        assert_eq!((failure.exit, &*failure.problem.code), (Exit::Permission, "starting"));
+        assert_eq!(failure.problem.message, "the broker is starting, so far");
     }
 }

@@ -40,6 +40,7 @@ pub use boot::{
     Spawned, TakeError,
 };
 pub use codes::CODES;
+pub use render::grouped;
 pub use report::stderr_is_journal;
 
 /// The whole command line as clap sees it: for parsing, man pages and completions.

@@ -218,9 +218,18 @@ pub(super) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
 /// Writes to stderr; there is nobody to tell when that fails. In the journal it is an error, not
 /// one of the lines that are for information (sd-daemon(3), `SD_ERR`).
 pub(super) fn complain(text: &str) {
+    write(text, "<3>");
+}
+
+/// The same for what is no error (`SD_INFO`).
+pub(super) fn remark(text: &str) {
+    write(text, "<6>");
+}
+
+fn write(text: &str, level: &str) {
     let mut text = text.to_owned();
     if stderr_is_journal() {
-        text = text.lines().map(|line| format!("<3>{line}\n")).collect();
+        text = text.lines().map(|line| format!("{level}{line}\n")).collect();
     }
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,9 +1,9 @@
 //! `mqttd status` as text: how the broker is doing, on aligned lines.
 
 use super::instance::run_by;
-use super::render::{bytes, counted, lines, moment, span};
+use super::render::{bytes, counted, grouped, lines, moment, span};
 use super::table::printable;
-use crate::admin::{Status, StoreStatus};
+use crate::admin::{Recovered, Status, StoreStatus};
 
 /// The answer of `status`, without the last newline.
 pub(super) fn shown(status: Status) -> String {
@@ -39,6 +39,8 @@ pub(super) fn shown(status: Status) -> String {
     rows.extend(figures(&status));
     rows.extend(status.store.as_ref().map(|store| ("store", kept(store))));
     rows.extend(status.store.as_ref().and_then(way_out).map(|way_out| ("", way_out)));
+    let restored = about.recovered.as_ref().and_then(restored);
+    rows.extend(restored.map(|restored| ("restored", restored)));
     rows.extend([("open files", format!("{} at most", about.open_files_max))]);
     let mut title = format!("mqttd {} is running", about.version);
     if let Some(store) = status.store.as_ref().filter(|store| store.state != "well") {
@@ -116,6 +118,40 @@ fn kept(store: &StoreStatus) -> String {
     text
 }
 
+/// What was there at the start, and what was not; `None` when there was nothing.
+pub(super) fn restored(recovered: &Recovered) -> Option<String> {
+    let Recovered { sessions, subscriptions, retained, messages, torn_bytes, damaged, took_ms } =
+        *recovered;
+    if recovered.is_empty() {
+        return None;
+    }
+    let plural = |count, what| {
+        if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
+    };
+    let took = if took_ms < 1000 {
+        format!("{took_ms} ms")
+    } else {
+        format!("{}.{} s", took_ms / 1000, took_ms % 1000 / 100)
+    };
+    let mut text = format!(
+        "{}, {}, {} and {} in {took}",
+        plural(sessions, "session"),
+        plural(subscriptions, "subscription"),
+        plural(messages, "waiting message"),
+        plural(retained, "retained message"),
+    );
+    if torn_bytes > 0 {
+        text += &format!(
+            "; {} bytes of a write that nobody was told of were cut off",
+            grouped(torn_bytes)
+        );
+    }
+    if damaged > 0 {
+        text += &format!("; {} left out by the repair", plural(damaged, "damaged record"));
+    }
+    Some(text)
+}
+
 /// What ends the trouble.
 fn way_out(store: &StoreStatus) -> Option<String> {
     let way_out = match store.state.as_str() {
@@ -156,6 +192,32 @@ mod tests {
             commit_p50_us: 450,
             commit_p99_us: 30_700,
         }
+    }
+
+    #[test]
+    fn what_a_start_found_is_one_line_and_nothing_is_none() {
+        let nothing = Recovered { took_ms: 3, ..Recovered::default() };
+        assert_eq!(restored(&nothing), None);
+        let much = Recovered {
+            sessions: 10_000,
+            subscriptions: 1,
+            retained: 1_000_000,
+            messages: 2,
+            took_ms: 4_512,
+            ..nothing
+        };
+        assert_eq!(
+            restored(&much).unwrap(),
+            "10 000 sessions, 1 subscription, 2 waiting messages and 1 000 000 retained messages \
+             in 4.5 s"
+        );
+        let cut = Recovered { torn_bytes: 4120, damaged: 1, ..nothing };
+        assert_eq!(
+            restored(&cut).unwrap(),
+            "0 sessions, 0 subscriptions, 0 waiting messages and 0 retained messages in 3 ms; \
+             4 120 bytes of a write that nobody was told of were cut off; 1 damaged record left \
+             out by the repair"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::process::Process;
 pub(super) const UNIT: &str = "mqttd.service";
 
 /// How the daemon's status begins while its start takes long.
-const GOES_ON: &str = "reading the store";
+const GOES_ON: &str = "restoring: ";
 
 /// How it begins afterwards.
 const SERVING: &str = "Serving";

@@ -12,7 +12,7 @@ use super::host::Wish;
 use super::life::{Preparation, Ready, live, prepare, prepare_here};
 use super::privilege::Account;
 use super::readiness::{Readiness, Report};
-use super::{Mode, failure, listen, offline, status};
+use super::{Mode, failure, listen, offline};
 use crate::admin::exchange::Entry;
 use crate::cli::{
     Boot, BootOptions, Checked, Exit, Failure, Kept, Repaired, Restored, Running, Selection, Sound,
@@ -39,10 +39,10 @@ impl Boot for Daemon {
     ) -> Result<Box<dyn Running>, Failure> {
         let prepared = prepare_here(place, options)?;
         let (told, heard) = mpsc::channel();
-        let (ready, reading) = (told.clone(), told.clone());
+        let (ready, restoring) = (told.clone(), told.clone());
         let readiness = Readiness::here(move |report| {
-            if let Report::Reading(records) = report {
-                let _ = reading.send(Heard::Reading(*records));
+            if let Report::Restoring(line) = report {
+                let _ = restoring.send(Heard::Restoring(line.clone()));
             }
         });
         let thread = std::thread::Builder::new().name("mqttd-main".to_owned()).spawn(move || {
@@ -143,8 +143,8 @@ fn load(place: &Place) -> Result<Loaded, Failure> {
 
 /// What is heard of a start on another thread.
 enum Heard {
-    /// So many records of the store are read.
-    Reading(u64),
+    /// What was kept is being restored, this far.
+    Restoring(String),
     /// How it went.
     Over(Result<Ready, Failure>),
 }
@@ -153,7 +153,7 @@ enum Heard {
 fn here(heard: &Receiver<Heard>, meanwhile: &mut dyn FnMut(&str)) -> Result<Ready, Failure> {
     loop {
         match heard.recv() {
-            Ok(Heard::Reading(records)) => meanwhile(&status::reading(records)),
+            Ok(Heard::Restoring(line)) => meanwhile(&line),
             Ok(Heard::Over(outcome)) => return outcome,
             Err(_) => {
                 let message = "the broker ended before it was ready";

@@ -16,9 +16,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::failure;
 use super::lock::Locks;
 use super::readiness::{Readiness, Report, Reports};
-use super::{failure, status};
 use crate::cli::{Exit, Failure};
 
 /// How long a child that took too long may take to end in order.
@@ -109,7 +109,7 @@ fn await_ready(
         match reports.next(wait) {
             Ok(Some(Report::Pid(number))) => pid = Some(number),
             Ok(Some(Report::Progress)) => {}
-            Ok(Some(Report::Reading(records))) => meanwhile(&status::reading(records)),
+            Ok(Some(Report::Restoring(line))) => meanwhile(&line),
             Ok(Some(Report::Ready)) => match pid {
                 Some(pid) => return Ok(pid),
                 None => return Err(died(None)),
@@ -194,9 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_reads_a_large_store_is_waited_for() {
-        let reading = |records| format!("echo '{{\"reading\":{records}}}'; sleep 0.3; ");
-        let program: String = (1..=4).map(|turn| reading(turn * 1000)).collect();
+    fn a_daemon_that_restores_a_large_store_is_waited_for() {
+        let line = |turn| format!("echo '{{\"restoring\":\"turn {turn}\"}}'; sleep 0.3; ");
+        let program: String = (1..=4).map(line).collect();
         let (mut child, mut reports) = child(&(program + "echo '\"ready\"'"));
         let mut told = Vec::new();
         let mut meanwhile = |text: &str| told.push(text.to_owned());
@@ -204,7 +204,7 @@ mod tests {
         let pid = await_ready(&mut reports, Duration::from_millis(900), &mut meanwhile);
         assert_eq!(pid.unwrap(), child.id());
         assert_eq!(told.len(), 4);
-        assert_eq!(told[3], "reading the store: 4 000 records");
+        assert_eq!(told[3], "turn 4");
         child.wait().unwrap();
     }
 

@@ -108,6 +108,17 @@ fn stop_command(pid: u32) -> String {
     }
 }
 
+/// Somebody asked for the end before the broker was up.
+pub(super) fn ended_early() -> Failure {
+    Failure::new(Exit::Failed, "died", "the broker was stopped while it was starting")
+}
+
+/// What cannot be.
+pub(super) fn fault(what: &str) -> Failure {
+    Failure::new(Exit::Failed, "internal", format!("{what}: this is a fault of mqttd"))
+        .hint("its log says more")
+}
+
 /// Another process has the instance's lock.
 pub(super) fn already_running(pid: Option<u32>, place: &Place) -> Failure {
     let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));

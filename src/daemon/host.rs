@@ -65,6 +65,7 @@ impl Host for Instance {
             open_files_max: machine::open_files_max(),
             connections_max: machine::connections_in_force(in_force.config.connections_max),
             resident_bytes: machine::resident_bytes(),
+            recovered: self.server.recovery().map(Into::into),
         }
     }
 

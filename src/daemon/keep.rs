@@ -1,34 +1,23 @@
-//! The store of the instance: opening it at the start, and telling everybody who waits how reading
-//! it goes.
+//! The store of the instance: opening it at the start, and by whom it may not be.
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
 use super::config::{Medium, StoreConfig};
-use super::readiness::{Readiness, Report};
-use super::systemd::Systemd;
-use super::{failure, owner, status};
+use super::{failure, owner};
 use crate::cli::Failure;
 use crate::control::Place;
-use crate::server::clock::Clock;
-use crate::store::{self, SqliteStore, Store};
+use crate::store::{self, SqliteStore};
 
 /// Pages beside the database above which they are moved into it: 16 MiB,
 const CHECKPOINT_PAGES_DISK: u32 = 4000;
 /// 4 MiB.
 const CHECKPOINT_PAGES_CARD: u32 = 1000;
-/// Between two words to whoever waits for the start.
-const TELL_MS: u64 = 200;
-/// Between two lines of the log.
-const LOG_MS: u64 = 5000;
-/// What is told the service manager to wait for the next word.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Opens the store of an instance, or makes one.
-pub(super) fn open(place: &Place, config: &StoreConfig) -> Result<Box<dyn Store>, Failure> {
+pub(super) fn open(place: &Place, config: &StoreConfig) -> Result<SqliteStore, Failure> {
     let file = place.store();
     is_allowed(&file)?;
     let checkpoint_pages = match config.medium {
@@ -36,10 +25,7 @@ pub(super) fn open(place: &Place, config: &StoreConfig) -> Result<Box<dyn Store>
         Medium::Card => CHECKPOINT_PAGES_CARD,
     };
     let options = store::Options { cache_bytes: config.cache_bytes, checkpoint_pages };
-    match SqliteStore::open(&file, options) {
-        Ok(store) => Ok(Box::new(store)),
-        Err(error) => Err(failure::store(&error)),
-    }
+    SqliteStore::open(&file, options).map_err(|error| failure::store(&error))
 }
 
 /// Rights are asked for by name: opening the file and closing it again would drop the locks that
@@ -60,35 +46,5 @@ fn is_allowed(file: &Path) -> Result<(), Failure> {
             ))
         }
         Ok(()) | Err(_) => Ok(()), // what else is wrong with it, the store says itself
-    }
-}
-
-/// Passes on how many records were read.
-pub(super) struct Reading<'r> {
-    readiness: &'r mut Readiness,
-    pub(super) systemd: Systemd,
-    told_ms: u64,
-    logged_ms: u64,
-}
-
-impl<'r> Reading<'r> {
-    pub(super) fn new(readiness: &'r mut Readiness, systemd: Systemd) -> Self {
-        let now_ms = Clock::now().ticks_ms;
-        systemd.extend(PATIENCE);
-        Self { readiness, systemd, told_ms: now_ms, logged_ms: now_ms }
-    }
-
-    pub(super) fn tell(&mut self, records: u64) {
-        let now_ms = Clock::now().ticks_ms;
-        if now_ms < self.told_ms + TELL_MS {
-            return;
-        }
-        self.told_ms = now_ms;
-        self.readiness.say(&Report::Reading(records));
-        self.systemd.reading(&status::reading(records), PATIENCE);
-        if now_ms >= self.logged_ms + LOG_MS {
-            self.logged_ms = now_ms;
-            tracing::info!(records, "reading the store");
-        }
     }
 }

@@ -1,25 +1,28 @@
-//! The life of a broker in this process: configuration, lock, ports, rights, log, server, control
-//! socket, ready; then signals and wishes until the orderly end.
+//! The life of a broker in this process: configuration, lock, ports, rights, log, control socket,
+//! server, ready; then signals and wishes until the orderly end.
 
 use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::config::{self, Loaded};
+use super::config::{self, Config, Loaded};
 use super::host::{Instance, Wish, options};
-use super::keep::{self, Reading};
+use super::keep;
 use super::lock::{Attempt, Locks};
 use super::logging::Logging;
 use super::privilege::{self, Account};
 use super::readiness::{Readiness, Report};
+use super::reception::Reception;
+use super::restoring::{Restoring, Telling};
 use super::systemd::Systemd;
 use super::{Mode, backup, failure, listen, machine, status, surroundings, wait};
-use crate::admin::{Admin, Host};
+use crate::admin::{Admin, Answers, Host};
 use crate::cli::{BootOptions, Failure};
 use crate::control::{Door, Place, serve};
 use crate::server::clock::Clock;
@@ -85,10 +88,14 @@ pub(super) fn live(
     on_ready: impl FnOnce(Ready),
 ) -> Result<(), Failure> {
     match start(prepared, mode, &mut readiness) {
-        Ok(running) => {
+        Ok(Some(running)) => {
             readiness.say(&Report::Ready);
             on_ready(Ready { wishes: running.instance.wishes.clone() });
             running.run();
+            Ok(())
+        }
+        Ok(None) => {
+            readiness.say(&Report::failed(&failure::ended_early()));
             Ok(())
         }
         Err(failure) => {
@@ -108,7 +115,12 @@ struct Running {
     _locks: Locks,
 }
 
-fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Running, Failure> {
+/// `None`: somebody asked for the end before it was up.
+fn start(
+    prepared: Prepared,
+    mode: Mode,
+    readiness: &mut Readiness,
+) -> Result<Option<Running>, Failure> {
     let systemd = Systemd::from_environment(mode == Mode::Foreground);
     machine::raise_open_files();
     let config = &prepared.loaded.config;
@@ -118,8 +130,9 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
     }
     let logging = Arc::new(Logging::start(&config.log, &prepared.place, mode)?);
     readiness.say(&Report::Progress);
-    let reading = Reading::new(readiness, systemd);
-    serve_all(prepared, mode, reading, listeners, Arc::clone(&logging)).inspect_err(|failure| {
+    let restoring = Arc::new(Restoring::begin());
+    let telling = Telling::new(readiness, systemd, restoring);
+    serve_all(prepared, mode, telling, listeners, Arc::clone(&logging)).inspect_err(|failure| {
         systemd.failed(&failure::sentence(failure));
         // In the foreground the command says it on the same stderr.
         if mode != Mode::Foreground {
@@ -133,24 +146,29 @@ fn start(prepared: Prepared, mode: Mode, readiness: &mut Readiness) -> Result<Ru
 fn serve_all(
     prepared: Prepared,
     mode: Mode,
-    mut reading: Reading<'_>,
+    mut telling: Telling<'_>,
     listeners: Vec<TcpListener>,
     logging: Arc<Logging>,
-) -> Result<Running, Failure> {
-    let systemd = reading.systemd;
+) -> Result<Option<Running>, Failure> {
+    let systemd = telling.systemd;
     let Prepared { place, loaded, account, mut locks } = prepared;
     let now = Clock::now();
+    let (runtime, mut watch) = begin_waiting(mode)?;
+    let (sender, mut wishes) = mpsc::unbounded_channel();
+    let reception = Arc::new(Reception::new(Arc::clone(&telling.restoring), sender.clone()));
+    let door = open_door(&place, account.as_ref())?;
+    let serving = serve(door, Arc::clone(&reception) as Arc<dyn Answers>, runtime.handle())
+        .map_err(|error| failure::system("serve the control socket", &error))?;
+    locks.sign().map_err(|error| failure::with_file("write", &place.lock(), &error))?;
     let to_keep: Vec<_> = listeners.iter().filter_map(|it| it.try_clone().ok()).collect();
-    let server = start_server(&loaded, listeners, &place, &mut reading)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("mqttd-control")
-        .enable_all()
-        .build()
-        .map_err(|error| failure::system("start the threads of the control socket", &error))?;
-    let watch = wait::Watch::start(&runtime, mode)
-        .map_err(|error| failure::system("wait for signals", &error))?;
-    let (sender, wishes) = mpsc::unbounded_channel();
+    let up = begin_server(&loaded, listeners, &place, &telling.restoring)?;
+    let server = match runtime.block_on(watch.until_up(up, &mut wishes, || telling.tell())) {
+        Ok(server) => server.map_err(|_| failure::fault("the start has failed"))??,
+        Err(why) => {
+            end_early(why, systemd, serving, runtime, &logging);
+            return Ok(None);
+        }
+    };
     let instance = Arc::new(Instance {
         managed_by: surroundings::managed_by(mode),
         place,
@@ -163,40 +181,84 @@ fn serve_all(
         started_ticks_ms: now.ticks_ms,
         loaded: Mutex::new(loaded),
     });
-    let place = &instance.place;
-    let door = open_door(place, account.as_ref())?;
+    write_pid_file(&instance.place)?;
     let host: Arc<dyn Host> = instance.clone();
-    let serving = serve(door, Arc::new(Admin::new(server, host)), runtime.handle())
-        .map_err(|error| failure::system("serve the control socket", &error))?;
-    locks.sign().map_err(|error| failure::with_file("write", &place.lock(), &error))?;
-    write_pid_file(place)?;
+    reception.open(Admin::new(server, host));
     tell_start(&instance);
     // Not before: after a start that failed, clients would wait at a port that nobody serves.
     to_keep.iter().for_each(|listener| systemd.keep(listener));
     instance.systemd.ready(&status::line(&instance.server));
-    Ok(Running { instance, serving, runtime, wishes, watch, _locks: locks })
+    Ok(Some(Running { instance, serving, runtime, wishes, watch, _locks: locks }))
 }
 
-fn start_server(
+/// The threads of the control socket, and the signals, which are ours from now on.
+fn begin_waiting(mode: Mode) -> Result<(Runtime, wait::Watch), Failure> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("mqttd-control")
+        .enable_all()
+        .build()
+        .map_err(|error| failure::system("start the threads of the control socket", &error))?;
+    let watch = wait::Watch::start(&runtime, mode)
+        .map_err(|error| failure::system("wait for signals", &error))?;
+    Ok((runtime, watch))
+}
+
+/// Starts the server on a thread of its own, as restoring what was kept may take long.
+fn begin_server(
     loaded: &Loaded,
     listeners: Vec<TcpListener>,
     place: &Place,
-    reading: &mut Reading<'_>,
+    restoring: &Arc<Restoring>,
+) -> Result<oneshot::Receiver<Result<Server, Failure>>, Failure> {
+    let (config, place, restoring) = (loaded.config.clone(), place.clone(), Arc::clone(restoring));
+    let (told, up) = oneshot::channel();
+    let run = move || {
+        restoring.here();
+        let _ = told.send(start_server(&config, listeners, &place, &restoring));
+    };
+    let thread = thread::Builder::new().name("mqttd-start".to_owned()).spawn(run);
+    thread.map(|_| up).map_err(|error| failure::system("start a thread", &error))
+}
+
+fn start_server(
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    place: &Place,
+    restoring: &Restoring,
 ) -> Result<Server, Failure> {
     // Port 0 has become a number.
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
     let addresses =
         addresses.map_err(|error| failure::system("see the address of a port", &error))?;
-    let store = keep::open(place, &loaded.config.store)?;
-    let keeping = Keeping { store, progress: &mut |records| reading.tell(records) };
-    let started =
-        Server::start_keeping(options(&loaded.config, place, addresses), listeners, keeping);
+    let store = keep::open(place, &config.store)?;
+    restoring.expect(store.records_about());
+    let keeping =
+        Keeping { store: Box::new(store), progress: &mut |records| restoring.count(records) };
+    let started = Server::start_keeping(options(config, place, addresses), listeners, keeping);
     started.map_err(|error| match error {
         StartError::Listen { address, source } => failure::listen(address, &source, place),
         StartError::Threads(source) => failure::system("start the threads of the server", &source),
         StartError::Chance(source) => failure::system("open /dev/urandom", &source),
         StartError::Store(error) => failure::store(&error),
     })
+}
+
+/// The end of a start that is not wanted any more. Nothing was acknowledged yet, so that the thread
+/// that reads the store ends with the process.
+fn end_early(
+    why: &str,
+    systemd: Systemd,
+    serving: crate::control::Serving,
+    runtime: Runtime,
+    logging: &Logging,
+) {
+    systemd.stopping();
+    serving.shutdown();
+    // Waits for its threads: one of them removes the control socket.
+    runtime.shutdown_timeout(CONTROL_END);
+    tracing::info!(reason = why, "stopped while starting");
+    logging.flush();
 }
 
 /// Members of the daemon's group are operators, except where a plain user runs a broker of its own.

@@ -21,6 +21,8 @@ mod offline;
 mod owner;
 mod privilege;
 mod readiness;
+mod reception;
+mod restoring;
 mod status;
 mod surroundings;
 mod systemd;

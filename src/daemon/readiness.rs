@@ -21,8 +21,8 @@ pub(super) enum Report {
     Pid(u32),
     /// It goes on; the command waits longer.
     Progress,
-    /// So many records of the store are read; the same.
-    Reading(u64),
+    /// What was kept is being restored, this far; the same.
+    Restoring(String),
     /// All listeners and the control socket accept.
     Ready,
     /// It did not start.

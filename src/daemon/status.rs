@@ -1,6 +1,7 @@
 //! One line about the broker, for `systemctl status`.
 
 use crate::broker::Storing;
+use crate::cli::grouped;
 use crate::server::Server;
 
 /// Turns counters into a rate.
@@ -21,17 +22,15 @@ impl Rate {
     }
 }
 
-/// How far the start is.
-pub(super) fn reading(records: u64) -> String {
-    let digits = records.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(' ');
+/// How far the start is: records read, about how many there are, seconds since it began.
+pub(super) fn restoring(read: u64, about: u64, secs: u64) -> String {
+    match (grouped(read), grouped(about)) {
+        _ if read == 0 => format!("restoring: looking at the store, {secs} s"),
+        (read_text, about_text) if read <= about => {
+            format!("restoring: {read_text} of about {about_text} records, {secs} s")
         }
-        grouped.push(digit);
+        (read_text, _) => format!("restoring: {read_text} records, {secs} s"),
     }
-    format!("reading the store: {grouped} records")
 }
 
 /// Where it listens and how many clients it has.
@@ -45,4 +44,20 @@ pub(super) fn line(server: &Server) -> String {
         Storing::Failed => "; THE STORE HAS FAILED",
     };
     format!("Serving MQTT on {}; {clients} clients{trouble}", addresses.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_says_how_far_it_is_as_well_as_it_knows() {
+        assert_eq!(restoring(0, 0, 0), "restoring: looking at the store, 0 s");
+        assert_eq!(restoring(0, 7, 1), "restoring: looking at the store, 1 s");
+        assert_eq!(
+            restoring(420_000, 2_000_000, 3),
+            "restoring: 420 000 of about 2 000 000 records, 3 s"
+        );
+        assert_eq!(restoring(2_000_001, 2_000_000, 9), "restoring: 2 000 001 records, 9 s");
+    }
 }

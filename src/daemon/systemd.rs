@@ -52,7 +52,7 @@ impl Systemd {
     }
 
     /// The start goes on, and takes longer than the unit's time limit foresees.
-    pub(super) fn reading(self, status: &str, patience: Duration) {
+    pub(super) fn goes_on(self, status: &str, patience: Duration) {
         self.status(status);
         self.extend(patience);
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::host::{Instance, Wish};
+use super::restoring::TELL_EVERY;
 use super::status::{self, Rate};
 use super::{Mode, surroundings};
 use crate::admin::Host;
@@ -19,6 +20,9 @@ use crate::server::clock::Clock;
 
 /// How often the status line is renewed, if it changed.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+/// Why it ends when no signal came.
+const WISH: &str = "an operator asked for it";
 
 /// The signals this process listens to.
 #[derive(Debug)]
@@ -44,6 +48,29 @@ impl Watch {
         })
     }
 
+    /// Waits until the broker is up, and has somebody told meanwhile. An error says what asked for
+    /// the end before.
+    pub(super) async fn until_up<T>(
+        &mut self,
+        up: impl Future<Output = T>,
+        wishes: &mut UnboundedReceiver<Wish>,
+        mut tell: impl FnMut(),
+    ) -> Result<T, &'static str> {
+        let mut up = pin!(up);
+        let mut due = timer(TELL_EVERY);
+        due.tick().await; // the first comes at once
+        loop {
+            tokio::select! {
+                up = &mut up => return Ok(up),
+                _ = self.terminate.recv() => return Err("SIGTERM"),
+                () = received(&mut self.interrupt) => return Err("SIGINT"),
+                _ = wishes.recv() => return Err(WISH),
+                () = received(&mut self.child) => reap(),
+                _ = due.tick() => tell(),
+            }
+        }
+    }
+
     /// Serves signals and timers until something asks for the end; says what.
     pub(super) async fn wait(
         &mut self,
@@ -59,7 +86,7 @@ impl Watch {
                 _ = self.terminate.recv() => return "SIGTERM",
                 () = received(&mut self.interrupt) => return "SIGINT",
                 wish = wishes.recv() => match wish {
-                    Some(Wish::Stop) | None => return "an operator asked for it",
+                    Some(Wish::Stop) | None => return WISH,
                 },
                 _ = self.hang_up.recv() => {
                     let instance = std::sync::Arc::clone(instance);

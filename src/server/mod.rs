@@ -55,6 +55,7 @@ pub use gate::ListenerView;
 pub use incoming::{Incoming, ReadBuffer};
 pub use journal::StoreView;
 pub use options::{Keeping, Options, StartError};
+pub use recover::Recovery;
 
 use crate::broker::{Commons, Mid, Now, Shard, Stats, StoredMessage};
 pub use crate::store::StoreError;
@@ -182,6 +183,12 @@ impl Server {
             cell.wake();
         }
         all && self.shared.journal.as_ref().is_none_or(|journal| !journal.is_broken())
+    }
+
+    /// What an earlier life had kept; `None` when nothing is kept.
+    #[must_use]
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.shared.recovery
     }
 
     /// How it stands with what is kept.

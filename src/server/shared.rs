@@ -11,6 +11,7 @@ use super::chance::Chance;
 use super::gate::Gate;
 use super::journal::Journal;
 use super::partial::Partial;
+use super::recover::Recovery;
 use super::throttle::Throttle;
 use super::{Anonymous, Options};
 use crate::broker::{Commons, Methods, Refusal, Stats};
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) lobby: Handle,
     /// `None`: nothing is kept.
     pub(super) journal: Option<Journal>,
+    /// What was kept when it started.
+    pub(super) recovery: Option<Recovery>,
     /// Room for connections that have not sent their CONNECT yet.
     pub(super) connecting: Arc<Semaphore>,
     pub(super) connecting_max: usize,
@@ -98,6 +101,7 @@ pub(super) struct Parts {
     pub(super) gates: Vec<Arc<Gate>>,
     pub(super) lobby: Handle,
     pub(super) journal: Option<Journal>,
+    pub(super) recovery: Option<Recovery>,
 }
 
 impl Counts {
@@ -137,6 +141,7 @@ impl Shared {
             methods: options.methods.clone(),
             lobby: parts.lobby,
             journal: parts.journal,
+            recovery: parts.recovery,
             connecting: Arc::new(Semaphore::new(connecting_max)),
             connecting_max,
             lingering: Arc::new(Semaphore::new(LINGERING_MAX)),

@@ -48,14 +48,16 @@ pub(super) fn start(
     let commons = Commons::new(shards, options.limits.clone(), seed);
     commons.set_directions(options.directions.clone());
     let (cells, polls) = cells(&commons).map_err(StartError::Threads)?;
-    let keeper = keeping
-        .map(|keeping| recover(keeping, &commons, &cells).map(Keeper::new))
+    let recovered = keeping
+        .map(|keeping| recover(keeping, &commons, &cells))
         .transpose()
         .map_err(StartError::Store)?;
+    let recovery = recovered.as_ref().map(|(_, recovery)| *recovery);
+    let keeper = recovered.map(|(store, _)| Keeper::new(store));
     let journal = keeper.is_some().then(|| Journal::new(options.sync_delay_ms_max));
     let lobby = runtime().map_err(StartError::Threads)?;
     let handle = lobby.handle().clone();
-    let parts = Parts { cells, commons, chance, gates, lobby: handle, journal };
+    let parts = Parts { cells, commons, chance, gates, lobby: handle, journal, recovery };
     let shared = Arc::new(Shared::new(options, parts));
     let (alive, shards_ended) = mpsc::channel();
     let (journal_alive, journal_ended) = mpsc::channel();

@@ -12,6 +12,7 @@ mod commit;
 mod copy;
 mod error;
 mod memory;
+mod outlook;
 mod recover;
 mod reopen;
 mod repair;

@@ -7,5 +7,6 @@
 mod daemon;
 mod foreground;
 mod home;
+mod restoring;
 mod service;
 mod store;

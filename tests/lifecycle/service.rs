@@ -11,20 +11,20 @@ use nix::sys::signal::Signal;
 use crate::home::{Done, Home, descriptors, signal};
 
 /// The test as service systemd.
-struct Listening {
-    home: Home,
+pub(crate) struct Listening {
+    pub(crate) home: Home,
     socket: UnixDatagram,
 }
 
 impl Listening {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let home = Home::with(config);
         let socket = UnixDatagram::bind(home.path.join("notify")).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self { home, socket }
     }
 
-    fn foreground(&self) -> Command {
+    pub(crate) fn foreground(&self) -> Command {
         let mut command = self.home.command("foreground");
         command.env("NOTIFY_SOCKET", self.home.path.join("notify"));
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -32,7 +32,7 @@ impl Listening {
     }
 
     /// Reads messages until one has the line; all their text.
-    fn heard(&self, line: &str) -> String {
+    pub(crate) fn heard(&self, line: &str) -> String {
         let mut heard = String::new();
         loop {
             let mut bytes = [0; 4096];
@@ -46,7 +46,7 @@ impl Listening {
         }
     }
 
-    fn end(&self, child: Child) {
+    pub(crate) fn end(&self, child: Child) {
         signal(child.id(), Signal::SIGTERM);
         self.heard("STOPPING=1");
         assert_eq!(Done::wait(child).code, Some(0));

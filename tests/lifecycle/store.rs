@@ -27,7 +27,7 @@ fn read<const LEN: usize>(stream: &mut TcpStream) -> [u8; LEN] {
 }
 
 /// A client that is away with a subscription, and three messages for it that were acknowledged.
-fn leave_messages(home: &Home) {
+pub(crate) fn leave_messages(home: &Home) {
     let (mut away, _) = connect(home, b'a');
     away.write_all(&[0x82, 6, 0, 1, 0, 1, b't', 1]).unwrap();
     assert_eq!(read::<5>(&mut away), [0x90, 3, 0, 1, 1]);
@@ -39,7 +39,7 @@ fn leave_messages(home: &Home) {
     }
 }
 
-fn expect_messages(home: &Home) {
+pub(crate) fn expect_messages(home: &Home) {
     let (mut back, present) = connect(home, b'a');
     assert!(present);
     for number in 1..=3 {

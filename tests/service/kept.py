@@ -364,7 +364,7 @@ def k5_long_recovery(fresh):
     fresh.until("systemctl show -p ControlGroup mqttd | grep -q mqttd && test $(systemctl show -p MainPID --value mqttd) != 0")
     pid = main_pid(fresh)
     began = time.monotonic()
-    while not show(fresh, "StatusText").startswith("reading the store: "):
+    while not show(fresh, "StatusText").startswith("restoring: "):
         assert time.monotonic() - began < 60 and show(fresh, "ActiveState") == "activating", journal(fresh)
         fresh.ok(f"kill -CONT {pid}; sleep 0.01; kill -STOP {pid}; sleep 0.2")
     time.sleep(max(0, started + limit_secs + 1 - time.monotonic()))

@@ -57,7 +57,7 @@ pub(super) fn console(errand: &mut Errand<'_>) -> Result<Report, Failure> {
             )
         }
         other @ (Instance::Hung(_)
-        | Instance::Starting
+        | Instance::Starting(_)
         | Instance::Forbidden(_)
         | Instance::Strange(_)) => {
             return Err(other.alive().err().unwrap_or_else(unreachable));

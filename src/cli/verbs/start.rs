@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::Errand;
 use crate::cli::boot::{Exit, Failure, Spawned};
 use crate::cli::deadline::Deadline;
 use crate::cli::instance::{Alive, Instance, look};
 use crate::cli::meanwhile::Meanwhile;
 use crate::cli::report::{Report, Seen};
+use crate::cli::status::restored;
 use crate::cli::systemd::{self, InCharge, UNIT};
 
 /// Seconds a start may take.
@@ -36,7 +39,7 @@ pub(crate) fn start(errand: &Errand<'_>) -> Result<Report, Failure> {
         }
         Instance::Forbidden(_)
         | Instance::Strange(_)
-        | Instance::Starting
+        | Instance::Starting(_)
         | Instance::Dead
         | Instance::Stopped => {}
     }
@@ -63,13 +66,12 @@ pub(super) fn needs_root(verb: &str) -> Failure {
 pub(super) fn by_systemd(errand: &Errand<'_>, verb: &str) -> Result<Report, Failure> {
     errand.boot.check_config(&errand.place)?;
     let limit = errand.limit(START_SECS);
-    let deadline = Deadline::after(limit);
-    let mut meanwhile = Meanwhile::new(errand.voice);
+    let mut meanwhile = Meanwhile::of_start(errand.voice);
     if let Err(failure) = systemd::begin(verb, limit, &mut |text| meanwhile.say(text)) {
         return Err(explained(errand, failure));
     }
     drop(meanwhile);
-    match wait_until_answering(errand, &deadline) {
+    match wait_until_answering(errand, &mut Deadline::after(limit)) {
         Some(alive) => Ok(started(&alive)),
         None => Err(explained(
             errand,
@@ -122,15 +124,18 @@ pub(super) fn by_hand(errand: &Errand<'_>) -> Result<Report, Failure> {
         )
         .hint("mqttd foreground"));
     }
-    let deadline = Deadline::after(errand.limit(START_SECS));
+    let mut deadline = Deadline::after(errand.limit(START_SECS));
     loop {
-        let mut meanwhile = Meanwhile::new(errand.voice);
+        let mut meanwhile = Meanwhile::of_start(errand.voice);
         let mut say = |text: &str| meanwhile.say(text);
         let (place, options) = (&errand.place, &errand.options);
         let spawned = errand.boot.spawn(place, options, deadline.left(), &mut say)?;
         drop(meanwhile);
         let is_new = matches!(spawned, Spawned::Started { .. });
-        match wait_until_answering(errand, &deadline) {
+        if is_new {
+            deadline = Deadline::after(errand.limit(START_SECS));
+        }
+        match wait_until_answering(errand, &mut deadline) {
             Some(alive) if is_new => return Ok(started(&alive)),
             Some(alive) => return Ok(already(&alive)),
             // The one that held the lock has gone meanwhile: ours may try.
@@ -154,12 +159,22 @@ pub(super) fn by_hand(errand: &Errand<'_>) -> Result<Report, Failure> {
     }
 }
 
-/// Looks until the instance answers; `None` when it is gone or time is up.
-fn wait_until_answering(errand: &Errand<'_>, deadline: &Deadline) -> Option<Box<Alive>> {
+/// Looks until the instance answers; `None` when it is gone or time is up. One that says that its
+/// start goes on is waited for longer.
+fn wait_until_answering(errand: &Errand<'_>, deadline: &mut Deadline) -> Option<Box<Alive>> {
+    let mut meanwhile = Meanwhile::of_start(errand.voice);
+    let mut last = String::new();
     loop {
         match look(&errand.place, errand.answer_limit()) {
             Instance::Running(alive) => return Some(alive),
-            Instance::Starting | Instance::Hung(_) => {}
+            Instance::Starting(Some(early)) => {
+                if early.says() != last {
+                    early.says().clone_into(&mut last);
+                    meanwhile.say(&last);
+                    *deadline = Deadline::after(errand.limit(START_SECS));
+                }
+            }
+            Instance::Starting(None) | Instance::Hung(_) => {}
             Instance::Dead | Instance::Stopped | Instance::Forbidden(_) | Instance::Strange(_) => {
                 return None;
             }
@@ -173,8 +188,13 @@ fn wait_until_answering(errand: &Errand<'_>, deadline: &Deadline) -> Option<Box<
 
 fn started(alive: &Alive) -> Report {
     let seen = alive.seen();
-    let text = format!("mqttd {} is running{}", alive.about.version, pid(&seen));
-    Report { changed: true, ..Report::of(seen, text) }
+    let mut text = format!("mqttd {} is running{}", alive.about.version, pid(&seen));
+    let recovered = alive.about.recovered;
+    if let Some(restored) = recovered.and_then(|recovered| restored(&recovered)) {
+        text += &format!("\nrestored {restored}");
+    }
+    let result = recovered.map(|recovered| json!({ "recovered": recovered }));
+    Report { changed: true, result, ..Report::of(seen, text) }
 }
 
 fn already(alive: &Alive) -> Report {

@@ -72,8 +72,8 @@ pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
             Ok(report)
         }
         Err(failure) => Ok(Report {
-            told: matches!(failure.exit, Exit::Stopped | Exit::Failed),
-            text: if failure.exit == Exit::Permission {
+            told: is_known(&failure),
+            text: if !is_known(&failure) {
                 String::new()
             } else {
                 let text = failure.problem.message.replacen("the broker", "mqttd", 1);
@@ -84,6 +84,11 @@ pub(crate) fn status(errand: &Errand<'_>) -> Result<Report, Failure> {
             ..Report::default()
         }),
     }
+}
+
+/// Whether it is known how it stands with the broker, so that this is the answer and no error.
+fn is_known(failure: &Failure) -> bool {
+    matches!(failure.exit, Exit::Stopped | Exit::Failed) || failure.problem.code == "starting"
 }
 
 /// Why the service does not start, where it said so.

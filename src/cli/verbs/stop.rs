@@ -12,7 +12,7 @@ use crate::cli::instance::{Alive, Instance, from_call};
 use crate::cli::process::Process;
 use crate::cli::report::{Report, Seen, State};
 use crate::cli::systemd::{self, InCharge, UNIT};
-use crate::control::CallError;
+use crate::control::{CallError, Client};
 
 /// Seconds an orderly stop may take.
 pub(super) const STOP_SECS: u64 = 30;
@@ -30,14 +30,17 @@ pub(crate) fn stop(errand: &Errand<'_>) -> Result<Report, Failure> {
             insist(errand, process, &mut report)?;
             report
         }
-        Instance::Dead | Instance::Stopped | Instance::Starting if is_tried_by_systemd(errand) => {
+        Instance::Dead | Instance::Stopped | Instance::Starting(_)
+            if is_tried_by_systemd(errand) =>
+        {
             systemd::systemctl("stop", errand.limit(STOP_SECS))?;
             stopped()
         }
+        Instance::Starting(Some(early)) => by_socket(errand, early.client)?,
         Instance::Dead | Instance::Stopped => {
             Report::of(Seen { state: State::Stopped, ..Seen::default() }, "mqttd is not running")
         }
-        Instance::Starting => {
+        Instance::Starting(None) => {
             return Err(Failure::new(
                 Exit::Failed,
                 "starting",
@@ -72,14 +75,14 @@ pub(super) fn running(errand: &Errand<'_>, alive: Alive) -> Result<Report, Failu
         systemd::systemctl("stop", errand.limit(STOP_SECS))?;
         return Ok(stopped());
     }
-    by_socket(errand, alive)
+    by_socket(errand, alive.client)
 }
 
 /// Asks over the control socket and waits for the end.
-fn by_socket(errand: &Errand<'_>, mut alive: Alive) -> Result<Report, Failure> {
-    let process = alive.client.pid().and_then(Process::open);
+fn by_socket(errand: &Errand<'_>, mut client: Client) -> Result<Report, Failure> {
+    let process = client.pid().and_then(Process::open);
     let mut report = stopped();
-    match alive.client.call("stop", Map::new()) {
+    match client.call("stop", Map::new()) {
         Ok(_) | Err(CallError::Lost) => {} // lost: it was ending already
         Err(CallError::NoAnswer) if process.is_some() => {
             insist(errand, process, &mut report)?;
@@ -90,8 +93,8 @@ fn by_socket(errand: &Errand<'_>, mut alive: Alive) -> Result<Report, Failure> {
     let limit = errand.limit(STOP_SECS);
     let Some(process) = process else {
         // In another pid namespace: the connection ends with the process.
-        let _ = alive.client.set_limit(Some(limit));
-        return if alive.client.wait_closed() {
+        let _ = client.set_limit(Some(limit));
+        return if client.wait_closed() {
             Ok(report)
         } else {
             Err(survived("it did not end in time, and is out of reach"))

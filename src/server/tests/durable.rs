@@ -132,6 +132,8 @@ fn nobody_can_connect_before_all_is_restored() {
     let server = Server::start_keeping(options, vec![bound], keeping).expect("a server");
     let running = Running { server };
     assert_eq!(tries, 3);
+    let recovery = running.server.recovery().expect("what was kept");
+    assert_eq!((recovery.sessions, recovery.messages), (3, 0));
     Peer::new(running.address(), "client").ping();
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rusqlite::Connection;
 
-use super::kit::{Chance, Truth, mid, payload, put_message, put_session};
+use super::kit::{Chance, Picture, Truth, mid, payload, put_message, put_session};
 use super::{folder, open};
 use crate::broker::{Class, Position, Records, Sid};
 use crate::store::{Options, SqliteStore, Store, StoreError};
@@ -69,7 +69,7 @@ fn what_everybody_is_done_with_is_never_written() {
     // The bound of names was raised once.
     assert_eq!(after.syncs - before.syncs, 1);
     drop(store);
-    let recovered = open(&path).recover(&mut super::kit::Picture::default(), &mut |_| {}).unwrap();
+    let recovered = open(&path).recover(&mut Picture::default(), &mut |_| {}).unwrap();
     assert!(recovered.last_mid >= 100 && recovered.messages == 0);
 }
 
@@ -137,4 +137,34 @@ fn a_store_that_is_opened_anew_goes_on() {
     }
     drop(store);
     truth.check(&mut open(&path));
+}
+
+#[test]
+fn what_a_start_will_read_is_told_about_right() {
+    let (_folder, path) = folder();
+    let mut store = open(&path);
+    let marks = store.records_about();
+    let mut records = Records::default();
+    (1..=300).for_each(|sid| put_session(&mut records, sid, 0));
+    // Retained ones as they are after a while: far apart, and ever farther.
+    for number in 1..=2_000_u64 {
+        let name = 1 + number * number * 50;
+        let payload = payload(name, false);
+        put_message(&mut records, name, &format!("t/{number}"), &[], (true, &payload));
+    }
+    for number in 1..=3_000 {
+        let (name, sid) = (1 << 32 | number, 1 + number % 300);
+        put_message(&mut records, name, "queued", &[sid], (false, &payload(name, false)));
+    }
+    store.commit(&[records], Class::Disk).unwrap();
+    while store.maintain().unwrap() {}
+    let about = store.records_about();
+    drop(store);
+    let mut store = open(&path);
+    assert_eq!(store.records_about(), about, "it is the same before the recovery");
+    let mut read = 0;
+    store.recover(&mut Picture::default(), &mut |records| read = records).unwrap();
+    assert!(read >= 5_300, "{read}");
+    assert!((read * 4 / 5..read * 5 / 4).contains(&about), "about {about}, and it was {read}");
+    assert_eq!(marks, 0, "there was nothing");
 }
