@@ -24,13 +24,19 @@ impl Rate {
 
 /// How far the start is: records read, about how many there are, seconds since it began.
 pub(super) fn restoring(read: u64, about: u64, secs: u64) -> String {
-    match (grouped(read), grouped(about)) {
+    match (grouped(read), grouped(rounded(about))) {
         _ if read == 0 => format!("restoring: looking at the store, {secs} s"),
         (read_text, about_text) if read <= about => {
             format!("restoring: {read_text} of about {about_text} records, {secs} s")
         }
         (read_text, _) => format!("restoring: {read_text} records, {secs} s"),
     }
+}
+
+/// As exact as an estimate is: three digits.
+fn rounded(number: u64) -> u64 {
+    let step = 10_u64.pow(number.max(1).ilog10().saturating_sub(2));
+    number.saturating_add(step / 2) / step * step
 }
 
 /// Where it listens and how many clients it has.
@@ -58,6 +64,8 @@ mod tests {
             restoring(420_000, 2_000_000, 3),
             "restoring: 420 000 of about 2 000 000 records, 3 s"
         );
+        assert_eq!(restoring(7, 9, 3), "restoring: 7 of about 9 records, 3 s");
+        assert_eq!(restoring(7, 2_019_932, 3), "restoring: 7 of about 2 020 000 records, 3 s");
         assert_eq!(restoring(2_000_001, 2_000_000, 9), "restoring: 2 000 001 records, 9 s");
     }
 }
