@@ -5,11 +5,16 @@
 //! leave a part of it there, and nothing beside it to complete it. So what stands beside the database
 //! is written anew and synced, what the system remembers is dropped, and all pages are moved into the
 //! database, before anything else is kept.
+//!
+//! The process may be killed before it has done so, and the next one cannot see that a sync failed. So
+//! an empty file says it. It matters for as long as the system remembers, which is at least as long
+//! as it is there without a sync. Without it nothing is written anew at a start: what is written where
+//! it stands might be torn by another power cut, and it was acknowledged.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rusqlite::Connection;
@@ -36,9 +41,9 @@ struct Differences {
 impl SqliteStore {
     pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
         self.spoilt.store(true, std::sync::atomic::Ordering::Release);
+        note_failure(&self.path);
         self.close()?;
-        self.write_anew()?;
-        self.forget_what_the_system_remembers();
+        doubt(&self.path, &self.lock)?;
         let inspected = wal::inspect(&self.path)?;
         if let Some(lost) = inspected.lost {
             return Err(lost.error(&wal::beside(&self.path)));
@@ -68,28 +73,6 @@ impl SqliteStore {
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         drop(connection);
         Ok(())
-    }
-
-    /// Writes what the system remembers of the file beside the database once more: a page that was
-    /// given up when its sync failed is written by no other sync.
-    fn write_anew(&self) -> Result<(), StoreError> {
-        let path = wal::beside(&self.path);
-        match rewrite(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(StoreError::failed("cannot write", &path, &error)),
-        }
-    }
-
-    /// Pages that were not written stay, for better or worse; there is no more that can be done.
-    fn forget_what_the_system_remembers(&self) {
-        let forget = |file: &File| {
-            let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        };
-        forget(&self.lock);
-        if let Ok(file) = File::open(wal::beside(&self.path)) {
-            forget(&file);
-        }
     }
 
     /// Looks whether all messages of a shelf are there. Those of a commit whose end was not known
@@ -135,6 +118,45 @@ impl SqliteStore {
         missing.extend(expected);
         Ok(Differences { unknown, missing })
     }
+}
+
+/// Says to whoever opens the store next that a sync may have failed.
+pub(super) fn note_failure(database: &Path) {
+    // Where no file can be made, little else can be written either.
+    let _ = File::create(unsynced(database));
+}
+
+/// Whether somebody said so, and was ended before it was put right.
+pub(super) fn is_in_doubt(database: &Path) -> bool {
+    unsynced(database).exists()
+}
+
+fn unsynced(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-unsynced");
+    name.into()
+}
+
+/// Writes what the system remembers of the file beside the database once more, as a page that was
+/// given up when its sync failed is written by no other sync; and has it forget the rest.
+pub(super) fn doubt(path: &Path, database: &File) -> Result<(), StoreError> {
+    let beside = wal::beside(path);
+    match rewrite(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::failed("cannot write", &beside, &error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    // Pages that were not written stay, for better or worse; there is no more that can be done.
+    let forget = |file: &File| {
+        let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+    };
+    forget(database);
+    if let Ok(file) = File::open(&beside) {
+        forget(&file);
+    }
+    let _ = fs::remove_file(unsynced(path));
+    Ok(())
 }
 
 /// Writes a file's bytes where they stand, and syncs them.

@@ -15,7 +15,7 @@ use super::books::{Books, Shelf};
 use super::schema::{self, Options};
 use super::seal::Seal;
 use super::wal::{self, Meter};
-use super::{Recovered, Store, StoreError, Usage};
+use super::{Recovered, Store, StoreError, Usage, reopen};
 use crate::broker::{Class, Mid, Records, Restore};
 
 /// A store in a file.
@@ -62,6 +62,9 @@ impl SqliteStore {
             let what = "its repair was begun and not completed; `mqttd store repair` completes it";
             return Err(StoreError::Damaged { path: path.to_owned(), what: what.to_owned() });
         }
+        if reopen::is_in_doubt(path) {
+            reopen::doubt(path, &lock)?;
+        }
         let inspected = wal::inspect(path)?;
         if let Some(lost) = inspected.lost {
             return Err(lost.error(&wal::beside(path)));
@@ -91,6 +94,14 @@ impl SqliteStore {
     fn is_untouched(&self) -> Result<bool, StoreError> {
         let sql = "SELECT NOT EXISTS (SELECT 1 FROM meta)";
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failed(&error))
+    }
+
+    /// After a failure, told or still to be told, the next one to open it is to know.
+    fn heed<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.ailing.is_some() || matches!(done, Err(StoreError::Failed { .. })) {
+            reopen::note_failure(&self.path);
+        }
+        done
     }
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -128,11 +139,13 @@ impl Store for SqliteStore {
         into: &mut dyn Restore,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Recovered, StoreError> {
-        self.read_all(into, progress)
+        let read = self.read_all(into, progress);
+        self.heed(read)
     }
 
     fn commit(&mut self, batch: &[Records], class: Class) -> Result<(), StoreError> {
-        self.keep(batch, class)
+        let kept = self.keep(batch, class);
+        self.heed(kept)
     }
 
     fn load(&mut self, mid: Mid, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, StoreError> {
@@ -166,7 +179,8 @@ impl Store for SqliteStore {
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
-        self.tidy()
+        let tidied = self.tidy();
+        self.heed(tidied)
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

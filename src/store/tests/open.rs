@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::kit::{Chance, Picture, Truth, mid, payload, put_message, put_session};
 use super::{folder, open};
 use crate::broker::{Class, Position, Records, Sid};
-use crate::store::{Options, SqliteStore, Store, StoreError};
+use crate::store::{Options, SqliteStore, Store, StoreError, reopen};
 
 #[test]
 fn a_store_has_one_owner_and_its_files_are_not_for_everybody() {
@@ -107,6 +107,36 @@ fn space_is_given_back_after_a_drain() {
     let payload = 20_000.0 * 2000.0;
     let factor = drained.written_bytes as f64 / payload;
     assert!((2.0..4.0).contains(&factor), "{factor} bytes a byte");
+}
+
+/// A process that is killed before it has put right what a failed sync left.
+#[test]
+fn after_a_failure_the_next_to_open_it_knows() {
+    let (_folder, path) = folder();
+    let mut chance = Chance::new(None);
+    let mut truth = Truth::new(false);
+    let mut store = open(&path);
+    truth.check(&mut store);
+    for by_another in [false, true] {
+        store.commit(&truth.batch(&mut chance, 40), Class::Disk).unwrap();
+        let before = truth.clone();
+        store.connection.pragma_update(None, "query_only", true).unwrap();
+        let batch = truth.batch(&mut chance, 40);
+        let failed = store.commit(&batch, Class::Disk);
+        assert!(matches!(failed, Err(StoreError::Failed { .. })), "{failed:?}");
+        assert!(reopen::is_in_doubt(&path));
+        if by_another {
+            drop(store);
+            store = open(&path);
+            before.clone().check(&mut store);
+        } else {
+            store.reopen().unwrap();
+        }
+        assert!(!reopen::is_in_doubt(&path));
+        store.commit(&batch, Class::Disk).unwrap();
+    }
+    drop(store);
+    truth.check(&mut open(&path));
 }
 
 #[test]
