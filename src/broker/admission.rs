@@ -79,11 +79,11 @@ pub enum Refusal {
     /// The server holds as many sessions as it may.
     #[error("the limit of sessions is reached")]
     TooManySessions,
-    /// What begins or ends with this CONNECT cannot be kept, as no space is left.
-    #[error("the disk of the server is full: a session that is to be kept cannot begin; try later")]
+    /// What CONNACK would promise of the session and its Will cannot be kept, as no space is left.
+    #[error("the disk of the server is full: the session, or its will, cannot be kept; try later")]
     StoreFull,
     /// The same, as the disk failed.
-    #[error("the disk of the server failed: a session that is to be kept cannot begin; try later")]
+    #[error("the disk of the server failed: the session, or its will, cannot be kept; try later")]
     StoreFailed,
     /// The server holds as many connections as it may.
     #[error("the limit of connections is reached")]

@@ -13,11 +13,15 @@ impl Shard {
     /// The caller closes what `closing` names and then puts the socket under the id returned.
     ///
     /// # Errors
-    /// There are as many sessions as there may be, the session would have to be written down and
-    /// cannot be, or the client takes no CONNACK; the caller sends the CONNACK that says so.
+    /// There are as many sessions as there may be, the session or its Will would have to be written
+    /// down and cannot be, or the client takes no CONNACK; the caller sends the CONNACK that says so.
     pub fn admit(&mut self, admission: Admission, now: Now) -> Result<ConnectionId, Refusal> {
         self.begin(now);
+        let (client_id, peer) = (admission.client_id.clone(), admission.peer);
         let admitted = self.admit_client(admission);
+        if let Err(refusal) = admitted {
+            self.desk.trays.note(Event::Refused { client_id, peer, refusal });
+        }
         self.finish();
         admitted
     }
@@ -100,19 +104,27 @@ impl Shard {
         self.publish_overdue_will(slot);
     }
 
-    /// While the store keeps nothing, CONNACK of a session that begins or ends there, or is to be
-    /// kept for another time, would have to wait: better it says so.
+    /// While the store keeps nothing, CONNACK would have to wait where it promises what is not on the
+    /// disk: that a session begins or is over, stays for another time, that a Will is kept, or that
+    /// one is not published any more. Better it says so, before anything is done. A session of which
+    /// nothing changes goes on, as does what is not kept at all.
     fn check_store(&self, admission: &Admission) -> Result<(), Refusal> {
         let Some(refusal) = self.down() else { return Ok(()) };
         let asked_secs = admission.session_expiry_interval_secs;
         let slot = self.desk.roster.find(&admission.client_id);
-        let changes = match slot.and_then(|slot| self.desk.roster.session(slot)) {
-            Some(known) if known.kept.is_some() => {
-                admission.clean_start || known.expiry_interval_secs != asked_secs
+        let known = slot.and_then(|slot| self.desk.roster.session(slot));
+        let is_kept = match known.and_then(|known| Some((known, known.kept.as_ref()?))) {
+            Some((known, kept)) => {
+                !admission.clean_start
+                    && admission.will.is_none()
+                    && known.will.is_none()
+                    && known.outlives_connection()
+                    && known.expiry_interval_secs == asked_secs
+                    && kept.promise_ticket <= self.desk.durable
             }
-            Some(_) | None => asked_secs > 0,
+            None => asked_secs == 0 && !self.desk.ended.contains_key(&admission.client_id),
         };
-        if changes { Err(refusal) } else { Ok(()) }
+        if is_kept { Ok(()) } else { Err(refusal) }
     }
 
     /// Why the store keeps nothing at the moment, if so.
@@ -135,10 +147,13 @@ impl Shard {
 
     /// Writes a session down that outlives its connection. Somebody waits for it, as its time would
     /// go on from the connection before, and another Will be published; but not where neither means
-    /// anything, nor while the store keeps nothing: better a session that is known goes on.
+    /// anything. Nor while the store keeps nothing, where only its time changes: better a session
+    /// that is known goes on.
     fn keep_admitted(&mut self, slot: u32, was_timeless: bool) {
+        let is_first = self.tell_identifier(slot);
         let Some(session) = self.desk.roster.session(slot) else { return };
-        let has_changed = !(was_timeless && is_timeless(session)) && self.down().is_none();
+        let means_something = is_first || !(was_timeless && is_timeless(session));
+        let has_changed = means_something && self.down().is_none();
         match (session.outlives_connection(), session.kept.is_some()) {
             // One that is to end with this connection does so when it ends: what waits for it is on
             // the disk.

@@ -158,6 +158,11 @@ impl Shard {
 
     /// Has the journal know all of a session but its messages.
     fn write_down(&mut self, slot: u32, sid: Sid, released: &[(Mid, u16)]) {
+        let session = self.desk.roster.session_mut(slot);
+        if let Some(kept) = session.and_then(|session| session.kept.as_mut()) {
+            // It comes from elsewhere: nothing of it is on this disk.
+            kept.promise = None;
+        }
         self.desk.note_state(slot, true);
         let Some(session) = self.desk.roster.session(slot) else { return };
         let records = &mut self.desk.trays.records;

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use super::Refusal;
 use crate::codec::Version;
 use crate::session::{Denial, DropReason, Violation};
 
@@ -24,6 +25,15 @@ pub enum Event {
         session_present: bool,
         /// Keep Alive in force, seconds.
         keep_alive_secs: u16,
+    },
+    /// A client that had nothing against it was not let in, as the shard cannot serve it.
+    Refused {
+        /// Client Identifier.
+        client_id: Box<str>,
+        /// Address of the peer.
+        peer: SocketAddr,
+        /// Why.
+        refusal: Refusal,
     },
     /// A client has proven anew who it is.
     Reauthenticated {

@@ -86,7 +86,7 @@ impl Desk {
     }
 
     /// Writes down what a session is, apart from its subscriptions and messages; `urgent`: somebody
-    /// waits for it.
+    /// waits for it, as always where it changes what CONNACK promises.
     pub(super) fn note_state(&mut self, slot: u32, urgent: bool) {
         let Some(session) = self.roster.session(slot) else { return };
         let Some(sid) = session.sid() else { return };
@@ -100,7 +100,14 @@ impl Desk {
             disconnected_unix_ms: session.disconnected_unix_ms,
             will: session.will.as_deref().map(Armed::Lent),
         };
-        self.trays.records.session(sid, &state, urgent);
+        let promise = session.promise();
+        let changes = session.kept.as_ref().is_some_and(|kept| kept.promise != Some(promise));
+        self.trays.records.session(sid, &state, urgent || changes);
+        let session = self.roster.session_mut(slot).filter(|_| changes);
+        if let Some(kept) = session.and_then(|session| session.kept.as_mut()) {
+            kept.promise = Some(promise);
+            kept.promise_ticket = self.trays.records.ticket();
+        }
     }
 
     /// Says that nobody needs what a session held that is over.
@@ -269,6 +276,20 @@ impl Shard {
         let Some(Done { sid, cursor, above }) = session.position(self.horizon) else { return };
         let position = Position { cursor, above, next_packet_id };
         self.desk.trays.records.position(sid, &position);
+    }
+
+    /// Writes down with which Packet Identifier a session goes on, for the first connection after a
+    /// restart; whether this is that one. Else the next life would begin with the same, while the client
+    /// waits for PUBREL under it.
+    pub(super) fn tell_identifier(&mut self, slot: u32) -> bool {
+        let session = self.desk.roster.session_mut(slot);
+        let Some(kept) = session.and_then(|session| session.kept.as_mut()) else { return false };
+        let is_untold = std::mem::take(&mut kept.identifier_untold);
+        if is_untold {
+            kept.stale = true;
+            self.note_position(slot);
+        }
+        is_untold
     }
 
     /// Writes down at once what sessions are done with, for a copy of what is kept.

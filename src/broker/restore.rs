@@ -19,7 +19,8 @@ use crate::session::{Delivery, Identifiers, Inflight, Kept, Message, Parked, Ses
 use crate::topic::TopicFilter;
 
 /// How far behind the last Packet Identifier that was written down new ones begin: those given out
-/// since must not be mistaken for others by an acknowledgement that comes late.
+/// since must not be mistaken for others by an acknowledgement that comes late. It is written down
+/// with the next connection, so that they begin elsewhere after each restart.
 const IDENTIFIERS_PASSED: u32 = 16 * 1024;
 
 /// Takes in what the store kept, and gives each shard its part.
@@ -262,7 +263,10 @@ impl Shard {
         let away_ms = self.now.unix_ms.saturating_sub(since_unix_ms);
         session.disconnected_unix_ms = Some(since_unix_ms);
         session.away_since_ms = Some(self.now.ticks_ms.saturating_sub(away_ms));
-        session.kept = Some(Box::new(Kept::restored(sid, position.cursor, position.above)));
+        let mut kept = Kept::restored(sid, position.cursor, position.above);
+        kept.promise = Some(session.promise());
+        kept.identifier_untold = true;
+        session.kept = Some(Box::new(kept));
         session.inflight = inflight;
         self.commons.begin_session(u64::MAX);
         let Some(slot) = self.desk.roster.insert(*session) else { return };

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
+use super::lobby;
 use super::shared::Shared;
 use crate::broker::{Departure, Event};
 use crate::codec::Version;
@@ -32,6 +33,9 @@ fn tell_one(event: Event, shared: &Shared) {
             let version = version_words(version);
             tracing::info!(target: "mqttd", client_id = %client_id, username = username.as_deref(),
                 %peer, version, session_present, keep_alive_secs, "client connected");
+        }
+        Event::Refused { client_id, peer, refusal } => {
+            lobby::tell_refused(shared, refusal, &client_id, peer);
         }
         Event::Disconnected { client_id, peer, departure: Departure::Violation(violation) } => {
             if let Some(left_out) = shared.throttles.violation.admit() {

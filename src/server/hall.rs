@@ -20,6 +20,7 @@ use super::connection::Socket;
 use super::errands::Errands;
 use super::incoming::ReadBuffer;
 use super::linger::linger;
+use super::lobby;
 use super::mailbox::Mail;
 use super::shared::Shared;
 use crate::broker::{Closing, ConnectionId, Lost, Now, Refusal, Shard};
@@ -304,6 +305,7 @@ impl Hall {
             Ok(id) => id,
             Err(refusal) => {
                 seat.count_refused();
+                lobby::count_refused(shared, refusal);
                 let directions = shared.commons.directions();
                 let connack = refusal.connack(version, limits, &directions);
                 return linger(shared, stream, connack, seat);

@@ -102,6 +102,7 @@ async fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr, seat: Sea
             seat.count_refused();
             shared.counts.heard_connect();
             shared.counts.said(connack.len());
+            count_refused(shared, refusal);
             tell_refused(shared, refusal, &client_id, peer);
             say_and_close(stream, &connack).await;
         }
@@ -135,27 +136,17 @@ async fn time_is_up(
     }
 }
 
-fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: SocketAddr) {
-    let (counter, throttle) = match refusal {
-        Refusal::NotAuthorized => {
-            count(&shared.counts.not_authorized);
-            if let Some(left_out) = shared.throttles.anonymous.admit() {
-                tracing::warn!(target: "mqttd", client_id, %peer, left_out, "client refused: \
-                    without credentials only clients from private networks may connect; to let \
-                    everybody in, set anonymous = \"always\" in mqttd.toml");
-            }
-            return;
-        }
-        // Each client comes this way while the server drains.
-        Refusal::UseAnotherServer | Refusal::ServerMoved => {
-            return count(&shared.counts.redirected);
-        }
-        Refusal::TooManyConnections => {
-            (&shared.counts.connections_max, &shared.throttles.connections_max)
-        }
+/// Counts a client that is not let in.
+pub(super) fn count_refused(shared: &Shared, refusal: Refusal) {
+    let counts = &shared.counts;
+    count(match refusal {
+        Refusal::NotAuthorized => &counts.not_authorized,
+        Refusal::UseAnotherServer | Refusal::ServerMoved => &counts.redirected,
+        Refusal::TooManyConnections => &counts.connections_max,
         Refusal::BadAuthenticationMethod | Refusal::AuthenticationFailed(_) => {
-            (&shared.counts.authentication, &shared.throttles.authentication)
+            &counts.authentication
         }
+        Refusal::StoreFull | Refusal::StoreFailed => &counts.store,
         Refusal::ClientIdentifierNotValid
         | Refusal::ClientIdentifierTooLong
         | Refusal::WillTopicInvalid
@@ -164,14 +155,41 @@ fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: Socket
         | Refusal::PartialPacketsFull
         | Refusal::WillTopicReserved
         | Refusal::TooManySessions
-        | Refusal::StoreFull
-        | Refusal::StoreFailed
         | Refusal::ServerShuttingDown
-        | Refusal::UnsupportedProtocolVersion => {
-            (&shared.counts.other_refusal, &shared.throttles.turned_away)
+        | Refusal::UnsupportedProtocolVersion => &counts.other_refusal,
+    });
+}
+
+/// Logs it.
+pub(super) fn tell_refused(shared: &Shared, refusal: Refusal, client_id: &str, peer: SocketAddr) {
+    let throttles = &shared.throttles;
+    let throttle = match refusal {
+        Refusal::NotAuthorized => {
+            if let Some(left_out) = throttles.anonymous.admit() {
+                tracing::warn!(target: "mqttd", client_id, %peer, left_out, "client refused: \
+                    without credentials only clients from private networks may connect; to let \
+                    everybody in, set anonymous = \"always\" in mqttd.toml");
+            }
+            return;
         }
+        // Each client comes this way while the server drains.
+        Refusal::UseAnotherServer | Refusal::ServerMoved => return,
+        Refusal::TooManyConnections => &throttles.connections_max,
+        Refusal::BadAuthenticationMethod | Refusal::AuthenticationFailed(_) => {
+            &throttles.authentication
+        }
+        Refusal::StoreFull | Refusal::StoreFailed => &throttles.unkept,
+        Refusal::ClientIdentifierNotValid
+        | Refusal::ClientIdentifierTooLong
+        | Refusal::WillTopicInvalid
+        | Refusal::WillPayloadFormatInvalid
+        | Refusal::ConnackTooLarge
+        | Refusal::PartialPacketsFull
+        | Refusal::WillTopicReserved
+        | Refusal::TooManySessions
+        | Refusal::ServerShuttingDown
+        | Refusal::UnsupportedProtocolVersion => &throttles.turned_away,
     };
-    count(counter);
     if let Some(left_out) = throttle.admit() {
         tracing::warn!(target: "mqttd", client_id, %peer, reason = %refusal, left_out,
             "client refused");

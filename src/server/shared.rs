@@ -63,6 +63,7 @@ pub(super) struct Counts {
     pub(super) not_authorized: AtomicU64,
     pub(super) authentication: AtomicU64,
     pub(super) connections_max: AtomicU64,
+    pub(super) store: AtomicU64,
     pub(super) other_refusal: AtomicU64,
     pub(super) redirected: AtomicU64,
     pub(super) malformed: AtomicU64,
@@ -91,6 +92,7 @@ pub(super) struct Throttles {
     pub(super) partial: Throttle,
     pub(super) dropping: Throttle,
     pub(super) store: Throttle,
+    pub(super) unkept: Throttle,
 }
 
 /// What [`Shared`] is made of.
@@ -238,6 +240,7 @@ impl Shared {
         stats.set("lobby.refused.authentication", value(&counts.authentication));
         stats.set("lobby.refused.connections_max", value(&counts.connections_max));
         stats.set("lobby.refused.redirected", value(&counts.redirected));
+        stats.set("lobby.refused.store", value(&counts.store));
         stats.set("lobby.refused.other", value(&counts.other_refusal));
         stats.set("lobby.refused.malformed", value(&counts.malformed));
         stats.set("lobby.timeout", value(&counts.timeout));

@@ -12,11 +12,26 @@ pub struct Run {
     pub last: Mid,
 }
 
+/// What CONNACK promises of a session beside that there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// How long it stays.
+    pub expiry_interval_secs: u32,
+    /// Whether a Will may still be published.
+    pub has_will: bool,
+}
+
 /// The journal's side of a session.
 #[derive(Debug)]
 pub struct Kept {
     /// Its name there.
     pub sid: Sid,
+    /// What was told of it last, and the ticket of the record with which that changed.
+    pub promise: Option<Promise>,
+    /// As `promise`.
+    pub promise_ticket: u64,
+    /// Whether it is not told yet with which Packet Identifier it goes on after a restart.
+    pub identifier_untold: bool,
     /// Messages it has no use for any more, to be told at the end of the step.
     pub freed: Vec<Mid>,
     /// QoS 2 messages sent in this step, with their Packet Identifiers.
@@ -64,7 +79,18 @@ impl Kept {
     #[must_use]
     pub fn restored(sid: Sid, cursor: u64, above: Vec<Run>) -> Self {
         let (freed, sent, done) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sid, freed, sent, done, above, cursor, stale: false }
+        Self {
+            sid,
+            promise: None,
+            promise_ticket: 0,
+            identifier_untold: false,
+            freed,
+            sent,
+            done,
+            above,
+            cursor,
+            stale: false,
+        }
     }
 
     /// The session has no use for a message any more, and is done with it.
@@ -108,6 +134,13 @@ impl Session {
     #[must_use]
     pub fn sid(&self) -> Option<Sid> {
         self.kept.as_ref().map(|kept| kept.sid)
+    }
+
+    /// What is to be told of it.
+    #[must_use]
+    pub const fn promise(&self) -> Promise {
+        let Self { expiry_interval_secs, ref will, .. } = *self;
+        Promise { expiry_interval_secs, has_will: will.is_some() }
     }
 
     /// It is done with a message.

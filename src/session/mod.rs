@@ -42,7 +42,7 @@ pub use full::QueueFull;
 pub use held::Held;
 pub use identifiers::Identifiers;
 pub use inflight::{Inflight, Mismatch, Sent};
-pub use kept::{Done, Kept, Run};
+pub use kept::{Done, Kept, Promise, Run};
 pub use link::{Link, PeerLimits};
 pub use message::{Content, Message, Mid, Parcel, Sid};
 pub use outbound::{Bounds, DropReason, Outcome, Portion, Refilled, Terms};

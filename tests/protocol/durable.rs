@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqttd::broker::{
-    Admission, Class, Commons, ConnectionId, Limits, Mid, Now, Position, Record, Records,
-    Restoration, Shard, Storing,
+    Admission, Class, Commons, ConnectionId, Event, Limits, Mid, Now, Position, Record, Records,
+    Refusal, Restoration, Shard, Storing,
 };
 use mqttd::codec::{
     Acknowledge, Connect, Frame, Packet, Properties, Publish, QoS, ReasonCode, Subscribe,
@@ -15,6 +15,14 @@ use mqttd::codec::{
 use mqttd::store::{MemoryStore, Store};
 
 use crate::kit::limits;
+
+const WILL: Will<'_> = Will {
+    qos: QoS::ExactlyOnce,
+    retain: false,
+    properties: Properties::EMPTY,
+    topic: "w",
+    payload: b"gone",
+};
 
 /// One shard with a disk that does what it is told.
 struct World {
@@ -55,6 +63,14 @@ impl World {
     }
 
     fn connect_with(&mut self, client_id: &str, will: Option<Will<'_>>) -> ConnectionId {
+        self.try_connect(client_id, will).expect("room for it")
+    }
+
+    fn try_connect(
+        &mut self,
+        client_id: &str,
+        will: Option<Will<'_>>,
+    ) -> Result<ConnectionId, Refusal> {
         let connect = Connect {
             version: Version::V311,
             bridge: false,
@@ -69,7 +85,7 @@ impl World {
         let limits = limits();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let admission = Admission::new(&connect, peer, &limits, || "unused".into()).expect("valid");
-        self.shard.admit(admission, self.now).expect("room for it")
+        self.shard.admit(admission, self.now)
     }
 
     fn subscribe(&mut self, id: ConnectionId) {
@@ -85,10 +101,14 @@ impl World {
     }
 
     fn publish(&mut self, id: ConnectionId, qos: QoS) {
+        self.send_message(id, qos, false);
+    }
+
+    fn send_message(&mut self, id: ConnectionId, qos: QoS, retain: bool) {
         let publish = Publish {
             dup: false,
             qos,
-            retain: false,
+            retain,
             topic: "t",
             packet_id: 1,
             properties: Properties::EMPTY,
@@ -151,6 +171,20 @@ impl World {
         }
         self.shard.flushed(id, self.now);
         heads
+    }
+
+    /// The identifiers of each PUBLISH that has come out.
+    fn identifiers(&mut self, id: ConnectionId) -> Vec<u16> {
+        let outbox = self.shard.outbox(id).expect("a connection");
+        let (mut bytes, mut identifiers) = (outbox.unsent(), Vec::new());
+        while let Some(frame) = Frame::split(bytes, u32::MAX).expect("MQTT") {
+            bytes = &bytes[frame.len..];
+            if let Ok(Packet::Publish(publish)) = decode(frame, Version::V311) {
+                identifiers.push(publish.packet_id);
+            }
+        }
+        self.heard(id);
+        identifiers
     }
 
     /// The identifier of the only PUBLISH that has come out.
@@ -247,14 +281,7 @@ fn a_will_that_is_due_after_a_restart_is_published_though_its_client_is_back_fir
     let mut world = World::new();
     let watcher = world.connect("watcher");
     world.subscribe(watcher);
-    let will = Will {
-        qos: QoS::ExactlyOnce,
-        retain: false,
-        properties: Properties::EMPTY,
-        topic: "w",
-        payload: b"gone",
-    };
-    world.connect_with("client", Some(will));
+    world.connect_with("client", Some(WILL));
     world.commit();
     let mut world = world.restart();
     let watcher = world.connect("watcher");
@@ -265,6 +292,62 @@ fn a_will_that_is_due_after_a_restart_is_published_though_its_client_is_back_fir
     let watcher = world.connect("watcher");
     world.pass(1000);
     assert_eq!(world.heard(watcher), [0x20, 0x3c], "the same again, and no other");
+}
+
+/// A retained message that was on its way is forgotten by a restart, but not by the client, which takes
+/// what comes under its identifier for the same once more: the next one comes under another.
+#[test]
+fn identifiers_begin_elsewhere_after_each_restart() {
+    let mut world = World::new();
+    let sender = world.connect("sender");
+    world.send_message(sender, QoS::ExactlyOnce, true);
+    world.commit();
+    let mut used = Vec::new();
+    for life in 0..4 {
+        world = world.restart();
+        let receiver = world.connect("receiver");
+        world.commit();
+        world.subscribe(receiver);
+        world.commit();
+        let retained = world.identifiers(receiver);
+        assert_eq!(retained.len(), 1, "life {life}");
+        assert!(!used.contains(&retained[0]), "life {life}: {} of {used:?}", retained[0]);
+        used.extend(retained);
+    }
+}
+
+/// A client that waited for CONNACK in vain comes again: Session Present would promise what a power cut
+/// takes away.
+#[test]
+fn a_session_that_is_not_on_the_disk_is_not_resumed() {
+    let mut world = World::new();
+    world.connect("client");
+    world.commons.set_storing(Storing::Failed);
+    world.shard.trays().events.clear();
+    assert_eq!(world.try_connect("client", None), Err(Refusal::StoreFailed));
+    let [Event::Refused { client_id, refusal, .. }] = &world.shard.trays().events[..] else {
+        panic!("{:?}", world.shard.trays().events);
+    };
+    assert_eq!((&**client_id, *refusal), ("client", Refusal::StoreFailed));
+    world.commons.set_storing(Storing::Well);
+    world.commit();
+    world.commons.set_storing(Storing::Failed);
+    let client = world.connect("client");
+    assert_eq!(world.heard(client), [0x20]);
+}
+
+/// What a restart has read is on the disk: only a Will that is due keeps its client out.
+#[test]
+fn after_a_restart_a_session_without_a_will_needs_no_disk() {
+    let mut world = World::new();
+    world.connect("plain");
+    world.connect_with("mortal", Some(WILL));
+    world.commit();
+    let mut world = world.restart();
+    world.commons.set_storing(Storing::Failed);
+    let plain = world.connect("plain");
+    assert_eq!(world.heard(plain), [0x20]);
+    assert_eq!(world.try_connect("mortal", None), Err(Refusal::StoreFailed));
 }
 
 /// A request that comes again, in a new connection, is answered no sooner than the first: what that

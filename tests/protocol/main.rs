@@ -13,6 +13,7 @@ mod connect;
 mod delivery;
 mod durable;
 mod full_store;
+mod full_store_wills;
 mod greeting;
 mod introduction;
 mod keep_alive;

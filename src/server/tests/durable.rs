@@ -82,6 +82,27 @@ fn a_disk_that_fails_delays_acknowledgements_and_nothing_else() {
     assert_eq!(store.inner().messages.len(), 1);
 }
 
+/// `[MQTT-3.2.2-8]`: their sessions would have to be kept.
+#[test]
+fn clients_that_a_full_disk_refuses_are_counted() {
+    let store = Double::default();
+    let running = start(&store, options(2));
+    store.inner().full = true;
+    let mut waiting = Peer::socket(running.address());
+    waiting.send(&connect_to_stay("waiting"));
+    running.wait_for_stat("store.state", Storing::Full as u64);
+    for client_id in ["other", "waiting"] {
+        let mut refused = Peer::socket(running.address());
+        refused.send(&connect_to_stay(client_id));
+        let connack = refused.receive();
+        assert_eq!((connack.first, &connack.body[..]), (0x20, &[0, 3][..]), "{client_id}");
+        refused.expect_end();
+    }
+    assert_eq!(running.stat("lobby.refused.store"), 2);
+    store.inner().full = false;
+    assert_eq!(waiting.receive().body, [0, 0]);
+}
+
 #[test]
 fn who_brings_more_than_the_disk_takes_is_not_read_and_everybody_else_is() {
     const MESSAGES: u16 = 700;
