@@ -301,7 +301,7 @@ impl Client {
             truth.ledger.abandoned(will.stream, will.number);
         }
         if let Some(will) = &mut self.will {
-            will.lost_ms = Some(scene.now_ms);
+            will.lost_ms.get_or_insert(scene.now_ms);
         }
         self.held.clear();
         self.requests.clear();
@@ -576,10 +576,7 @@ impl Client {
             }
             Packet::Suback { id, codes } => self.answered(id, (true, &codes), scene, truth),
             Packet::Unsuback { id } => self.answered(id, (false, &[0]), scene, truth),
-            Packet::Connack { .. } if scene.trouble => {
-                self.lose(scene, truth, chance);
-                self.turn_ms = scene.now_ms + 100;
-            }
+            Packet::Connack { .. } if scene.trouble => self.turned_away(scene, truth, chance),
             Packet::Pingresp => {
                 if let Some(reading) = &mut self.reading {
                     reading.fenced_ms = Some(scene.now_ms);
@@ -589,6 +586,17 @@ impl Client {
                 truth.ledger.find(self.who, &format!("is told {packet:?}"));
             }
         }
+    }
+
+    /// Refused, as the disk takes nothing: the Will of before stays as it was.
+    fn turned_away(&mut self, scene: &Scene, truth: &mut Truth, chance: &mut Chance) {
+        if let Some(before) = self.cancelled.take()
+            && let Some(will) = self.will.replace(before)
+        {
+            truth.ledger.abandoned(will.stream, will.number);
+        }
+        self.lose(scene, truth, chance);
+        self.turn_ms = scene.now_ms + 100;
     }
 
     fn welcome(&mut self, present: bool, scene: &Scene, truth: &mut Truth, chance: &mut Chance) {

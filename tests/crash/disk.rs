@@ -51,6 +51,8 @@ pub(crate) struct Disk {
     names: BTreeMap<String, u64>,
     kept_names: BTreeMap<String, u64>,
     pending: Vec<(u64, Naming)>,
+    /// When the log began.
+    began: u64,
     pub(crate) syncs: u64,
     pub(crate) failed_syncs: u64,
 }
@@ -170,10 +172,40 @@ impl Disk {
         while let Some(head) = log.get(at..at + 32) {
             let length = usize::try_from(number(&head[24..])).unwrap();
             let Some(data) = log.get(at + 32..at + 32 + length) else { return };
-            let numbers = (number(&head[8..16]), number(&head[16..24]));
-            self.record(at as u64, number(&head[..8]), numbers, data);
+            let (kind, inode) = (number(&head[..8]), number(&head[8..16]));
+            let place = number(&head[16..24]);
+            // A sync says when it began.
+            let place = if matches!(kind, 3 | 7 | 8) { self.began + place } else { place };
+            self.record(self.began + at as u64, kind, (inode, place), data);
             at += 32 + length;
         }
+    }
+
+    /// The process was killed, and the system lives on: another log will follow. What it did last may
+    /// not stand in this one.
+    pub(crate) fn outlive(&mut self, log: &[u8]) {
+        self.replay(log);
+        let moment = self.began + log.len() as u64;
+        let real = Self::of(&self.root);
+        for (name, inode) in &real.names {
+            if self.names.insert(name.clone(), *inode) != Some(*inode) {
+                self.pending.push((moment, Naming::Create(name.clone(), *inode)));
+            }
+            let (now, file) = (&real.inodes[inode].cache, self.file(*inode));
+            if file.cache.len() != now.len() {
+                file.size(moment, now.len());
+            }
+            for (page, content) in now.chunks(PAGE).enumerate() {
+                if file.cache[page * PAGE..][..content.len()] != *content {
+                    file.write(moment, page * PAGE, content);
+                }
+            }
+        }
+        let gone: Vec<_> = self.names.keys().filter(|it| !real.names.contains_key(*it)).collect();
+        for name in gone.into_iter().cloned().collect::<Vec<_>>() {
+            self.record(moment, 6, (0, 0), name.as_bytes());
+        }
+        self.began = moment + 1;
     }
 
     fn record(&mut self, moment: u64, kind: u64, (inode, at): (u64, u64), data: &[u8]) {

@@ -222,9 +222,9 @@ fn syncs_that_fail_delay_what_is_to_be_kept_and_lose_nothing() {
     judge(play, "failing syncs", ending);
 }
 
-/// A disk that has failed, and then the power: what the failed syncs forgot was written anew.
+/// A disk that has failed, and then the power: what the failed syncs forgot was written anew, also where
+/// the broker was killed before it could.
 #[test]
-#[ignore = "known: the Will of a client that came back while the disk had failed; see docs/durability.md"]
 fn a_power_cut_right_after_failing_syncs_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let beside = tempfile::tempdir().unwrap();
@@ -239,23 +239,35 @@ fn a_power_cut_right_after_failing_syncs_loses_nothing() {
     let fault = beside.path().join("fault");
     ending.fault = Some(fault.clone());
     let mut play = Play::new(broker, chance);
-    for _ in 0..4 {
+    for round in 0..5 {
         ending.prepare(&mut play.broker, &mut play.chance);
         play.broker.launch();
         play.broker.ready();
         play.up();
         play.scene.trouble = true;
+        // A start that finds the disk broken ends.
+        play_until(&mut play, "well");
         let ms = play.chance.between(100, 400);
         play.play(ms);
         File::create(&fault).unwrap();
         let ms = play.chance.between(1, 100);
         play.play(ms);
+        if round % 2 == 1 {
+            play.broker.kill();
+            ending.outlive();
+            play.mourn();
+        }
         fs::remove_file(&fault).unwrap();
+        if round % 2 == 1 {
+            play.broker.launch();
+            play.broker.ready();
+            play.up();
+        }
         let ms = play.chance.between(0, 1500);
         play.play(ms);
-        play.scene.trouble = false;
         ending.end(&mut play.broker, &mut play.chance);
         play.mourn();
+        play.scene.trouble = false;
     }
     assert!(ending.failed > 0, "no sync has failed");
     ending.prepare(&mut play.broker, &mut play.chance);

@@ -66,6 +66,12 @@ impl PowerCut {
         let (disk, cut) = (Disk::default(), Cut::default());
         Some(Self { library, log, disk, syncs: 0, cut, fault: None, failed: 0 })
     }
+
+    /// The process was killed, but the power is there: its next life is logged behind.
+    pub(crate) fn outlive(&mut self) {
+        self.disk.outlive(&fs::read(&self.log).unwrap());
+        fs::write(&self.log, b"").unwrap();
+    }
 }
 
 impl Ending for PowerCut {
