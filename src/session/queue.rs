@@ -202,13 +202,17 @@ impl Queue {
     }
 
     /// A parked message came from the journal, or is not there (`None`); says what it was, unless
-    /// nobody waits for it any more.
+    /// nobody waits for it now: it is gone, or others are to go first, as its client left meanwhile
+    /// and is back.
     pub fn arrived(
         &mut self,
         mid: Mid,
         content: Option<(Arc<Message>, Identifiers)>,
     ) -> Option<Parked> {
         let at = self.parked.iter().position(|parked| parked.mid == mid)?;
+        if at > 0 && content.is_some() {
+            return None;
+        }
         let parked = self.parked.remove(at)?;
         self.parked_bytes -= parked.weight();
         if let Some((message, identifiers)) = content {
