@@ -225,9 +225,16 @@ impl Inflight {
         Self { first: next.max(1), ..Self::default() }
     }
 
-    /// A QoS 2 message that was under way before a restart, in the order of sending, with the
+    /// A QoS 2 message that was under way before a restart, in the order of its name, with the
     /// identifier it has at the client: to be sent again, or, without `kept`, its PUBREL.
+    ///
+    /// Of two with one identifier the first was completed, or it would not have been given again:
+    /// that is the one whose PUBREL was sent, also where a message of a smaller name was sent later.
     pub fn restore(&mut self, packet_id: u16, mid: Mid, kept: Option<Delivery>) {
+        let is_under_way = matches!(self.elders.get(&packet_id), Some((_, Sent::Pubrec(_))));
+        if is_under_way && kept.is_none() {
+            return;
+        }
         self.bytes += kept.as_ref().map_or(0, |delivery| delivery.message.weight());
         let sent = match kept {
             Some(kept) => Sent::Pubrec(Some(kept)),
@@ -235,7 +242,6 @@ impl Inflight {
         };
         let replaced = self.elders.insert(packet_id, (self.elders_begun, sent));
         self.elders_begun += 1;
-        // One that had the identifier before was completed, or it would not have been given again.
         self.unacknowledged += u16::from(replaced.is_none());
     }
 
@@ -370,7 +376,11 @@ const SPARE_ENTRIES_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::codec::Properties;
+    use crate::session::{Content, Identifiers, Message};
 
     fn push(inflight: &mut Inflight, qos: QoS) -> u16 {
         let id = inflight.next_packet_id();
@@ -499,6 +509,35 @@ mod tests {
         inflight.pubrec(id, false).unwrap();
         inflight.pubcomp(id).unwrap();
         assert_eq!(inflight.pubcomp(id), Err(Mismatch::NotFound));
+    }
+
+    /// Two messages had the identifier before a restart, and it is not known that one was completed.
+    #[test]
+    fn the_message_under_way_keeps_its_identifier_beside_one_that_was_completed() {
+        let properties = Properties::EMPTY;
+        let content = Content { topic: "t", properties, payload: b"x", expires_ms: None };
+        let message = Arc::new(Message::new(&content, QoS::ExactlyOnce, false));
+        let name = |number| Mid::new(number).unwrap();
+        let delivery = |number| Delivery {
+            message: Arc::clone(&message),
+            mid: Some(name(number)),
+            qos: QoS::ExactlyOnce,
+            retain: false,
+            share: None,
+            identifiers: Identifiers::NONE,
+        };
+        for (completed, under_way) in [(1, 2), (2, 1)] {
+            let mut inflight = Inflight::restored(10);
+            for number in [1, 2] {
+                let kept = (number == under_way).then(|| delivery(number));
+                inflight.restore(7, name(number), kept);
+            }
+            assert_eq!(inflight.unacknowledged_latest_first(), [7], "{completed} was completed");
+            assert_eq!(inflight.first_mid(), Some(name(under_way)));
+            assert_eq!(inflight.pubrec(7, false), Ok(Some(name(under_way))));
+            assert_eq!(inflight.pubcomp(7), Ok(Some(name(under_way))));
+            assert_eq!((inflight.len(), inflight.bytes()), (0, 0));
+        }
     }
 
     #[test]
