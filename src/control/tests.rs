@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use super::*;
 use crate::admin::{Answers, Problem, Reply as Answer, Takes};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Answers `ping`, `rows` (250 in pages of 100), `sum`, `feed` and `echo`.
 struct Double {

@@ -201,7 +201,7 @@ mod tests {
         let mut told = Vec::new();
         let mut meanwhile = |text: &str| told.push(text.to_owned());
         // Less than it takes, more than between two words.
-        let pid = await_ready(&mut reports, Duration::from_millis(900), &mut meanwhile);
+        let pid = await_ready(&mut reports, Duration::from_secs(4), &mut meanwhile);
         assert_eq!(pid.unwrap(), child.id());
         assert_eq!(told.len(), 4);
         assert_eq!(told[3], "turn 4");

@@ -30,11 +30,11 @@ const USAGE_MS: u64 = 1000;
 pub(in crate::server) fn run(shared: &Arc<Shared>, journal: &Journal, keeper: Keeper) {
     let turn = AssertUnwindSafe(|| Thread::new(shared, journal, keeper).turn_until_ended());
     if catch_unwind(turn).is_err() {
-        // What the panic said is on stderr already.
+        // What the panic said is on stderr already. Whoever learns of it finds no heartbeat any more.
+        journal.broken.store(true, Ordering::Release);
         shared.commons.set_storing(Storing::Failed);
         let reason = "the thread of the journal ended by a panic";
         journal.board.note_state(Storing::Failed, Some(reason.to_owned()), Clock::now().unix_ms);
-        journal.broken.store(true, Ordering::Release);
         tracing::error!(target: "mqttd", "the thread of the journal ended by a panic: nothing is \
             kept or acknowledged any more, and the service needs a restart");
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use super::PATIENCE;
 use crate::broker::{Class, Mid, Record, Records, Restore};
 use crate::store::{Backup, Recovered, Store, StoreError, Usage};
 
@@ -98,7 +98,7 @@ impl Double {
         let (inner, late) = self
             .0
             .bell
-            .wait_timeout_while(self.inner(), Duration::from_secs(10), |inner| !is_so(inner))
+            .wait_timeout_while(self.inner(), PATIENCE, |inner| !is_so(inner))
             .unwrap_or_else(PoisonError::into_inner);
         assert!(!late.timed_out(), "{what}; asked: {:?}", inner.calls);
     }

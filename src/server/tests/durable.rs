@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use super::double::{Double, Fault};
+use super::double::Double;
 use super::journal::start;
 use super::peer::{Peer, connect_to_stay, packet, publish, publish_at_least_once};
 use super::{Running, options};
@@ -71,12 +71,14 @@ fn a_disk_that_fails_delays_acknowledgements_and_nothing_else() {
     store.hold();
     publisher.send(&publish_at_least_once("a", 1, 0, b"kept"));
     store.wait_until_held();
-    store.fail(&[Fault::Disk; 3]);
+    store.inner().refuses = true;
     store.let_go();
     running.wait_for_stat("store.state", Storing::Failed as u64);
     publisher.send(&publish("a", b"not kept"));
     assert_eq!(other.receive_publish().1, b"kept");
     assert_eq!(other.receive_publish().1, b"not kept");
+    publisher.ping();
+    store.inner().refuses = false;
     publisher.expect_puback(1);
     running.wait_for_stat("store.state", Storing::Well as u64);
     assert_eq!(store.inner().messages.len(), 1);

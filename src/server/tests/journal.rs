@@ -118,6 +118,7 @@ fn a_full_disk_is_seen_everywhere_and_forgotten_when_there_is_space() {
 fn a_disk_that_fails_is_opened_anew() {
     let store = Double::default();
     let running = start(&store, options(1));
+    store.wait_for("maintenance has looked", |inner| inner.calls.contains(&Call::Maintain));
     store.fail(&[Fault::Disk, Fault::Disk]);
     leave(&running, 0);
     store.wait_for("it is written again", |inner| inner.records == 1);
@@ -141,7 +142,7 @@ fn a_journal_that_panics_misses_the_heartbeat_and_stop_still_ends() {
     assert!(!running.server.heartbeat());
     // What comes now goes nowhere, and takes no room.
     leave(&running, 0);
-    assert_eq!(running.stat("store.waiting_bytes"), 0);
+    running.wait_for_stat("store.waiting_bytes", 0);
     let file = std::path::Path::new("/nowhere/copy");
     assert!(matches!(running.server.backup(file, &mut |_| ()), Err(StoreError::Failed { .. })));
 }

@@ -2,12 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// What a read waits at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::PATIENCE;
 
 pub(super) struct Peer {
     pub(super) socket: TcpStream,

@@ -1,10 +1,9 @@
 //! `$SYS`: clients see true values, at once and by no wildcard at the first level.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::peer::{Peer, connect, publish};
-use super::{Options, Running, options};
+use super::{Options, PATIENCE, Running, options};
 use crate::server::clock::Clock;
 
 fn running() -> Running {
@@ -23,7 +22,7 @@ fn retained(running: &Running, topic: &str) -> Option<String> {
 }
 
 fn wait_for(running: &Running, name: &str, value: Option<&str>) {
-    let limit = Clock::instant() + Duration::from_secs(10);
+    let limit = Clock::instant() + PATIENCE;
     let topic = format!("$SYS/broker/{name}");
     loop {
         let current = retained(running, &topic);
