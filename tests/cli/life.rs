@@ -164,7 +164,7 @@ fn p60_foreground_stops_at_sigterm_with_0() {
     let home = Home::new();
     let mut command = home.command("foreground");
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    home.run("ping --wait 30").ok();
+    home.run("ping --wait 90").ok();
     let (_, object) = home.json("ping");
     assert_eq!(object["managed_by"], "foreground");
     signal(child.id(), Signal::SIGTERM);
@@ -184,7 +184,7 @@ fn p54_ping_is_quick() {
 #[test]
 fn ping_waits() {
     let home = Home::new();
-    let waiting = home.piped("ping --wait 60");
+    let waiting = home.piped("ping --wait 90");
     home.start();
     assert_eq!(Ran::of(waiting.wait_with_output().unwrap()).ok().out, "pong\n");
 }

@@ -87,6 +87,7 @@ fn a_kept_session_collects_messages() {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     let ran = Ran::of(child.wait_with_output().unwrap()).ok();
     assert!(ran.out.is_empty(), "Ctrl-C leaves in order");
+    while home.json("sessions show keeper").1["result"]["connected"] == true {}
     home.run("pub -t s/x -q 1 -m waited").ok();
     assert_eq!(home.run("sub -t s/x -q 1 -c -i keeper -C 1").ok().out, "waited\n");
     assert!(home.run("clients show keeper").ok().out.contains("expire"));

@@ -18,6 +18,8 @@ fn with_session(client_id: &str, filter: &str) -> Home {
 
 fn leave_session(home: &Home, client_id: &str, filter: &str, more: &str) {
     home.run(&format!("sub -i {client_id} -c -x 3600 -q 2 -t {filter} -E {more}")).ok();
+    // It has ended when the broker has yet to read its DISCONNECT.
+    while show(home, client_id)["connected"] == true {}
 }
 
 fn rows(home: &Home, words: &str) -> Vec<Value> {

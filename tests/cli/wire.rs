@@ -15,7 +15,7 @@ impl Wire {
     pub(crate) fn resume(home: &Home, client_id: &str) -> (Self, bool) {
         let address = home.json("listeners list").1["result"][0]["address"].clone();
         let stream = TcpStream::connect(address.as_str().unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut wire = Self { stream };
         let mut connect = b"\0\x04MQTT\x04\0\0\0".to_vec();

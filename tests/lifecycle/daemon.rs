@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
@@ -40,6 +40,8 @@ fn p42_a_failed_start_tells_the_reason_and_leaves_no_process() {
     assert!(home.processes().is_empty());
     assert_eq!(home.json("start")["error"]["code"], "address_in_use");
     drop(taken);
+    // A process that another test has just forked listens there too until it runs its own program.
+    while TcpStream::connect(address).is_ok() {}
     home.start();
 }
 
@@ -108,7 +110,7 @@ fn p45_a_stranger_named_by_stale_files_is_never_signalled() {
     let home = Home::new();
     home.start();
     assert_eq!(home.run("stop").code, Some(0));
-    let mut stranger = Command::new("sleep").arg("60").spawn().unwrap();
+    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     for name in ["mqttd.pid", "mqttd.lock"] {
         fs::write(home.run_file(name), format!("{}\n", stranger.id())).unwrap();
     }
@@ -258,8 +260,10 @@ fn p53_root_by_hand_becomes_the_user_and_leaves_nothing_of_its_own() {
         let directory = home.path.join(room);
         let inside = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
         for path in inside.chain([directory.clone()]) {
-            let owner = fs::symlink_metadata(&path).unwrap().uid();
-            assert_eq!(owner, nobody.uid.as_raw(), "{}", path.display());
+            // What is gone meanwhile is not left.
+            let owner = fs::symlink_metadata(&path).map(|metadata| metadata.uid());
+            let is_nobodys = owner.is_ok_and(|owner| owner == nobody.uid.as_raw());
+            assert!(is_nobodys || !path.exists(), "{}", path.display());
         }
     }
     assert_eq!(fs::metadata(home.path.join("data")).unwrap().mode() & 0o777, 0o750);

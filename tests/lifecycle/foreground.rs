@@ -13,7 +13,7 @@ fn running(home: &Home) -> (Child, BufReader<std::process::ChildStderr>) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     read_until(&mut log, "mqttd is running");
-    assert_eq!(home.run("ping --wait 30").code, Some(0));
+    assert_eq!(home.run("ping --wait 90").code, Some(0));
     (child, log)
 }
 

@@ -8,8 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use mqttd::server::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// What is waited for at most: how slow the machine is says nothing about the broker.
+pub(crate) const PATIENCE_MS: u64 = 90_000;
 
 /// The directory of an instance; its daemon ends with it.
 pub(crate) struct Home {
@@ -114,6 +118,19 @@ impl Home {
 
     pub(crate) fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address()).unwrap()
+    }
+
+    /// The log, once it has these words: a thread of its own writes it.
+    pub(crate) fn logged(&self, words: &str) -> String {
+        let until_ms = Clock::now().ticks_ms + PATIENCE_MS;
+        loop {
+            let log = self.log();
+            if log.contains(words) {
+                return log;
+            }
+            assert!(Clock::now().ticks_ms < until_ms, "{words:?} is not in the log: {log}");
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn log(&self) -> String {
