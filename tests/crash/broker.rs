@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::chance::Chance;
 
 /// How long a start may take, also of a debug build on a busy machine.
-const START_MS: u64 = 60_000;
+const START_MS: u64 = 120_000;
 
 /// What becomes of the environment of the broker.
 pub(crate) type Surroundings = Vec<(String, String)>;
@@ -140,6 +140,14 @@ impl Broker {
         self.end(Signal::SIGKILL);
     }
 
+    /// `kill -9` of what runs behind `before`, which ends by itself when it has said all it saw.
+    pub(crate) fn kill_traced(&mut self) {
+        let pid = self.json("status")["pid"].as_i64().unwrap();
+        kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
+        self.pid = None;
+        self.child.take().unwrap().wait().unwrap();
+    }
+
     /// SIGTERM, and waits for the end.
     pub(crate) fn stop(&mut self) {
         self.end(Signal::SIGTERM);
@@ -176,6 +184,15 @@ impl Broker {
         let all = read("stderr") + &read("log/mqttd.log");
         let lines: Vec<&str> = all.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// Waits until its log has these words: a thread of its own writes it.
+    pub(crate) fn says(&self, words: &str) {
+        let until_ms = ticks_ms() + 60_000;
+        while !self.whole_log().contains(words) {
+            assert!(ticks_ms() < until_ms, "it does not say {words:?}\n{}", self.log());
+            wait_ms(10);
+        }
     }
 
     /// All that it has said.

@@ -17,7 +17,7 @@ use crate::rounds::{Ending, Killed, PowerCut, seed};
 use crate::wire::{self, Connect, Packet, Publish};
 
 /// How long the broker may take to notice what the disk does.
-const NOTICE_MS: u64 = 20_000;
+const NOTICE_MS: u64 = 90_000;
 
 /// A client of whom nothing is kept: it sends to itself.
 struct Bystander {
@@ -43,7 +43,7 @@ impl Bystander {
     }
 
     fn wait(&mut self, wanted: impl Fn(&Packet) -> bool) {
-        let until_ms = ticks_ms() + 5_000;
+        let until_ms = ticks_ms() + NOTICE_MS;
         loop {
             self.link.flush();
             if self.link.read().iter().any(&wanted) {
@@ -164,7 +164,7 @@ fn a_full_disk_delays_what_is_to_be_kept_and_loses_nothing() {
         bystander.goes_on();
         play.play(1500);
         bystander.goes_on();
-        assert!(play.broker.whole_log().contains("the store is full"), "{}", play.broker.log());
+        play.broker.says("the store is full");
         fs::remove_file(&ballast).unwrap();
         play_until(&mut play, "well");
         play.scene.trouble = false;
@@ -198,13 +198,17 @@ fn syncs_that_fail_delay_what_is_to_be_kept_and_lose_nothing() {
     play.scene.trouble = true;
     File::create(&fault).unwrap();
     play_until(&mut play, "failed");
-    play.play(100);
-    let answered = play.tally().answered;
+    // What was on its way before comes yet.
+    let mut answered = None;
+    while answered != Some(play.tally().answered) {
+        answered = Some(play.tally().answered);
+        play.play(300);
+    }
     bystander.goes_on();
     play.play(1000);
     bystander.goes_on();
-    assert_eq!(play.tally().answered, answered, "acknowledged without a sync");
-    assert!(play.broker.whole_log().contains("the store failed"), "{}", play.broker.log());
+    assert_eq!(Some(play.tally().answered), answered, "acknowledged without a sync");
+    play.broker.says("the store failed");
     fs::remove_file(&fault).unwrap();
     play_until(&mut play, "well");
     // Now and then, for a moment.

@@ -232,7 +232,7 @@ fn a_session_that_had_ended_is_noticed() {
     ledger.connect_sent(LISTENER, true, 1);
     ledger.connected(LISTENER, false);
     ledger.lost(LISTENER);
-    ledger.at(4000);
+    ledger.at(5000);
     ledger.connect_sent(LISTENER, false, 1);
     ledger.connected(LISTENER, true);
     noticed(&mut ledger, "has ended");

@@ -138,7 +138,7 @@ pub(crate) struct Ledger {
 }
 
 /// How far clocks may be apart.
-const SLACK_MS: u64 = 1500;
+const SLACK_MS: u64 = 3000;
 
 /// Whether a filter without `$share` matches a topic.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {

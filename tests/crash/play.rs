@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, Tally};
 use crate::registers::Registers;
 
 /// How long everything that is due may take to come, once nothing new does.
-const SETTLE_MS: u64 = 40_000;
+const SETTLE_MS: u64 = 120_000;
 
 /// Whether what a run leaves is kept, and what its clients say and hear is written down.
 pub(crate) fn keeps() -> bool {
@@ -163,7 +163,7 @@ impl Play {
         // What is retained now must be what a reader is told.
         self.scene.reading = true;
         self.clients.iter_mut().for_each(|client| client.read_once = false);
-        while self.scene.reading && self.scene.now_ms < until_ms + 10_000 {
+        while self.scene.reading && self.scene.now_ms < until_ms + 60_000 {
             self.step();
         }
     }

@@ -14,7 +14,7 @@ use crate::wire::{self, Connect, Packet, Publish};
 const WORDS: &str = "what is acknowledged is on the disk";
 
 fn wait(link: &mut Link, wanted: impl Fn(&Packet) -> bool) {
-    let until_ms = ticks_ms() + 20_000;
+    let until_ms = ticks_ms() + 90_000;
     loop {
         link.flush();
         if link.read().iter().any(&wanted) {
@@ -84,7 +84,7 @@ fn the_record_is_written_then_synced_then_acknowledged() {
     };
     wire::publish(&mut publisher.out, false, &publish);
     wait(&mut publisher, |packet| *packet == Packet::Puback { id: 7, code: 0 });
-    broker.kill();
+    broker.kill_traced();
     let trace = String::from_utf8_lossy(&fs::read(&trace).unwrap()).into_owned();
     let lines: Vec<&str> = trace.lines().collect();
     let after = |from: usize, wanted: &dyn Fn(&str) -> bool| {

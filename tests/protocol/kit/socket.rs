@@ -1,6 +1,6 @@
 //! A server with two shards, over sockets on the loopback interface.
 //!
-//! Everything waits on readiness: a read that gets nothing for ten seconds fails the test.
+//! Everything waits on readiness: a read that gets nothing for a minute fails the test.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -34,7 +34,7 @@ impl Socket {
             anonymous: Anonymous::Private,
             methods: methods.clone(),
             connections_max: 1000,
-            connect_timeout_secs: 10,
+            connect_timeout_secs: 60,
             connecting_max: 100,
             directions: Directions::default(),
             draining: false,
@@ -79,7 +79,7 @@ impl Wire for Socket {
     fn open(&mut self) {
         let stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a TCP socket");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a TCP socket");
         self.connections.push(Connection { stream: Some(stream), heard: Vec::new() });
     }
 
