@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_daemon_that_restores_a_large_store_is_waited_for() {
-        let line = |turn| format!("echo '{{\"restoring\":\"turn {turn}\"}}'; sleep 0.3; ");
+        let line = |turn| format!("echo '{{\"restoring\":\"turn {turn}\"}}'; sleep 1.1; ");
         let program: String = (1..=4).map(line).collect();
         let (mut child, mut reports) = child(&(program + "echo '\"ready\"'"));
         let mut told = Vec::new();
