@@ -17,6 +17,11 @@ use crate::control::{CallError, Client, ConnectError, Dialled, Place};
 /// How long the daemon may take to say hello when nobody asked for more patience.
 pub(super) const ANSWER_SECS: u64 = 5;
 
+/// Pause between two looks,
+const LOOK_MS: u64 = 20;
+/// and at an instance that says that its start takes long, which is not to be held up by them.
+const EARLY_MS: u64 = 100;
+
 /// What a look at an instance found.
 pub(super) enum Instance {
     /// It answers.
@@ -175,6 +180,15 @@ fn is_locked(lock: &Path) -> bool {
 }
 
 impl Instance {
+    /// When to look again.
+    pub(super) const fn pause(&self) -> Duration {
+        Duration::from_millis(if matches!(self, Self::Starting(Some(_))) {
+            EARLY_MS
+        } else {
+            LOOK_MS
+        })
+    }
+
     /// What `--json` says about it.
     pub(super) fn seen(&self) -> Seen {
         let state = match self {

@@ -1,7 +1,5 @@
 //! `start`: through systemd or by hand; back when clients can connect.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::Errand;
@@ -15,9 +13,6 @@ use crate::cli::systemd::{self, InCharge, UNIT};
 
 /// Seconds a start may take.
 pub(super) const START_SECS: u64 = 60;
-
-/// Pause between two looks.
-const LOOK_MS: u64 = 20;
 
 /// The daemon's own last lines shown with a failure.
 const LAST_WORDS: usize = 5;
@@ -165,7 +160,9 @@ fn wait_until_answering(errand: &Errand<'_>, deadline: &mut Deadline) -> Option<
     let mut meanwhile = Meanwhile::of_start(errand.voice);
     let mut last = String::new();
     loop {
-        match look(&errand.place, errand.answer_limit()) {
+        let found = look(&errand.place, errand.answer_limit());
+        let pause = found.pause();
+        match found {
             Instance::Running(alive) => return Some(alive),
             Instance::Starting(Some(early)) => {
                 if early.says() != last {
@@ -179,7 +176,7 @@ fn wait_until_answering(errand: &Errand<'_>, deadline: &mut Deadline) -> Option<
                 return None;
             }
         }
-        deadline.wait(None, Some(Duration::from_millis(LOOK_MS)));
+        deadline.wait(None, Some(pause));
         if deadline.passed() {
             return None;
         }

@@ -13,9 +13,6 @@ use crate::cli::report::{Report, Seen};
 use crate::cli::systemd::{self, InCharge};
 use crate::control::{CallError, Client, ConnectError};
 
-/// Pause between two tries of `ping --wait`.
-const PAUSE_MS: u64 = 20;
-
 /// Whether it answers; within `wait` when given.
 pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Failure> {
     let deadline = Deadline::after(Duration::from_secs(wait.unwrap_or(0)));
@@ -29,6 +26,7 @@ pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Fai
             }
         };
         let forbidden = matches!(found, Instance::Forbidden(_));
+        let pause = found.pause();
         match found.for_status() {
             Ok(mut alive) => {
                 alive.call("ping", Map::new())?;
@@ -38,7 +36,7 @@ pub(crate) fn ping(errand: &Errand<'_>, wait: Option<u64>) -> Result<Report, Fai
                 return Err(failure);
             }
             Err(_) => {
-                deadline.wait(None, Some(Duration::from_millis(PAUSE_MS)));
+                deadline.wait(None, Some(pause));
             }
         }
     }
