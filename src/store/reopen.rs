@@ -7,9 +7,9 @@
 //! database, before anything else is kept.
 //!
 //! The process may be killed before it has done so, and the next one cannot see that a sync failed. So
-//! an empty file says it. It matters for as long as the system remembers, which is at least as long
-//! as it is there without a sync. Without it nothing is written anew at a start: what is written where
-//! it stands might be torn by another power cut, and it was acknowledged.
+//! an empty file says it. That needs no sync: when the power takes it, what the system remembered is
+//! gone too, and what can be read is what is on the disk. Without it nothing is written anew at a start:
+//! what was acknowledged is not to be touched, as a power cut meanwhile may tear what is just written.
 
 use std::fs::{self, File};
 use std::io;

@@ -267,7 +267,7 @@ fn a_power_cut_right_after_failing_syncs_loses_nothing() {
             play.broker.ready();
             play.up();
         }
-        let ms = play.chance.between(0, 1500);
+        let ms = play.chance.between(0, 1000);
         play.play(ms);
         ending.end(&mut play.broker, &mut play.chance);
         play.mourn();
