@@ -470,7 +470,7 @@ def p62_names_the_holder(installed):
     installed.ok("systemctl start mosquitto; until ss -Hltn 'sport = :1883' | grep -q .; do :; done")
     holder = installed.ok("pidof mosquitto")
     for hand in ("", "--no-systemd"):
-        said = json.loads(installed.run(f"mqttd {hand} start --json --timeout 10").out)
+        said = json.loads(installed.run(f"mqttd {hand} start --json --timeout 60").out)
         error = said["error"]
         assert error["code"] == "address_in_use" and "mosquitto" in error["message"] and holder in error["message"], said
     installed.ok("systemctl stop mosquitto")

@@ -4,7 +4,7 @@ import re
 import time
 
 import mqtt
-from place import alone, conf, lasting, main_pid, show
+from place import alone, conf, in_time, lasting, main_pid, show
 
 INSTALL = "dpkg -i /root/mqttd.deb"
 
@@ -30,12 +30,16 @@ def p3_dpkg_alone(fresh):
 @alone
 def p15_fresh_install(fresh):
     """dpkg -i, and mqttd ping says pong with nothing between; under 3 s"""
-    done = fresh.run(INSTALL + " && mqttd ping")
-    assert done.code == 0 and done.out.endswith("\npong\n"), done
-    assert done.secs < 3, done
+    def once():
+        fresh.ok("if dpkg -s mqttd; then dpkg --purge mqttd; deluser --quiet mqttd; fi")
+        done = fresh.run(INSTALL + " && mqttd ping")
+        assert done.code == 0 and done.out.endswith("\npong\n"), done
+        assert "cannot run" not in done.text, done
+        return done.secs
+
+    in_time(3, once)
     fresh.until("systemctl is-active mqttd")
     assert fresh.ok("systemctl is-enabled mqttd") == "enabled"
-    assert "cannot run" not in done.text, done
 
 
 def p16_user(fresh):

@@ -140,6 +140,16 @@ def drop_in(machine, text):
     machine.ok("systemctl daemon-reload")
 
 
+def in_time(secs, once, tries=3):
+    """Does something that tells how long it took, and again when that was too long: whatever else this machine
+    does takes time, and gives none."""
+    took = []
+    while not took or min(took) >= secs:
+        assert len(took) < tries, f"in each try longer than {secs} s: {took}"
+        took.append(once())
+    assert min(took) > 0, took
+
+
 def main_pid(machine):
     return int(show(machine, "MainPID"))
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import mqtt
-from place import Skip, alone, conf, drop_in, lasting, logged, main_pid, mqttd_json, restarted, show
+from place import Skip, alone, conf, drop_in, in_time, lasting, logged, main_pid, mqttd_json, restarted, show
 
 
 def p27_active_means_accepting(installed):
@@ -28,13 +28,15 @@ def p29_rights(installed):
 def p30_killed_comes_back(installed):
     """after kill -9 and after abort it is back within 3 s"""
     for signal in ("KILL", "ABRT"):
-        before, began = main_pid(installed), time.monotonic()
-        installed.ok(f"kill -{signal} {before}")
-        restarted(installed, before)
-        installed.until("systemctl is-active mqttd")
-        # systemd looked at the same clock.
-        back = int(show(installed, "ActiveEnterTimestampMonotonic")) / 1e6 - began
-        assert 0 < back < 3, f"{back:.1f} s"
+        def once():
+            before, began = main_pid(installed), time.monotonic()
+            installed.ok(f"kill -{signal} {before}")
+            restarted(installed, before)
+            installed.until("systemctl is-active mqttd")
+            # systemd looked at the same clock.
+            return int(show(installed, "ActiveEnterTimestampMonotonic")) / 1e6 - began
+
+        in_time(3, once)
 
 
 def p30_wrong_configuration_is_final(installed):
@@ -106,14 +108,20 @@ def p33_reload(installed):
 def p34_stop_with_a_thousand_clients(installed):
     """1 000 idle clients: stopped within 5 s, each 5.0 client told 0x8B"""
     mqtt.open_files(4096)
-    clients = [mqtt.Client(installed, f"idle-{number}").connected() for number in range(1000)]
-    assert mqttd_json(installed, "status")["result"]["clients_connected"] == 1000
-    done = installed.run("systemctl stop mqttd")
-    assert done.code == 0 and done.secs < 5, done
-    for client in clients:
-        first, body = client.read()
-        assert first == 0xE0 and body[:1] == b"\x8b", f"no DISCONNECT 0x8B: {first} {body.hex()}"
-        client.close()
+
+    def once():
+        installed.ok("systemctl start mqttd")
+        clients = [mqtt.Client(installed, f"idle-{number}").connected() for number in range(1000)]
+        assert mqttd_json(installed, "status")["result"]["clients_connected"] == 1000
+        done = installed.run("systemctl stop mqttd")
+        assert done.code == 0, done
+        for client in clients:
+            first, body = client.read()
+            assert first == 0xE0 and body[:1] == b"\x8b", f"no DISCONNECT 0x8B: {first} {body.hex()}"
+            client.close()
+        return done.secs
+
+    in_time(5, once)
 
 
 def p35_status_line(installed):
