@@ -90,6 +90,12 @@ fn play_until(play: &mut Play, state: &str) {
     }
 }
 
+/// The store is well: who was refused just before has heard so, and nobody is any more.
+fn over(play: &mut Play) {
+    play.play(300);
+    play.scene.trouble = false;
+}
+
 /// All that was acknowledged is there, also after the end.
 fn judge(mut play: Play, title: &str, mut ending: impl Ending) {
     let before = play.tally().acknowledged;
@@ -167,7 +173,7 @@ fn a_full_disk_delays_what_is_to_be_kept_and_loses_nothing() {
         play.broker.says("the store is full");
         fs::remove_file(&ballast).unwrap();
         play_until(&mut play, "well");
-        play.scene.trouble = false;
+        over(&mut play);
         play.play(300);
     }
     judge(play, "full disk", Killed);
@@ -221,7 +227,7 @@ fn syncs_that_fail_delay_what_is_to_be_kept_and_lose_nothing() {
         let ms = play.chance.between(0, 200);
         play.play(ms);
     }
-    play.scene.trouble = false;
+    over(&mut play);
     bystander.goes_on();
     judge(play, "failing syncs", ending);
 }
