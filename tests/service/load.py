@@ -20,10 +20,11 @@ class Publisher(threading.Thread):
     With `per_sec` no faster than that, so that what happens meanwhile meets a publisher at work.
     """
 
-    def __init__(self, machine, topic, qos, most=None, payload_bytes=0, window=WINDOW, keep_alive=0, per_sec=None):
+    def __init__(self, machine, topic, qos, most=None, payload_bytes=0, window=WINDOW, keep_alive=0, per_sec=None,
+                 version=5):
         super().__init__(name=topic, daemon=True)
         self.machine, self.topic, self.qos, self.most, self.window = machine, topic, qos, most, window
-        self.padding, self.keep_alive = b" " * payload_bytes, keep_alive
+        self.padding, self.keep_alive, self.version = b" " * payload_bytes, keep_alive, version
         self.per_sec, self.began = per_sec, time.monotonic()
         self.sent = 0
         # Numbers under way, in order: whether PUBREC has come. Their Packet Identifiers follow from them.
@@ -33,6 +34,10 @@ class Publisher(threading.Thread):
         self.ending = threading.Event()
         self.failure = None
         self.start()
+
+    def __repr__(self):
+        return (f"<{self.topic}: {self.sent} sent, {len(self.waiting)} under way, {len(self.acknowledged)} acknowledged, "
+                f"{self.connections} connections, {self.failure!r}>")
 
     def run(self):
         try:
@@ -60,8 +65,8 @@ class Publisher(threading.Thread):
 
     def _connection(self):
         try:
-            client = mqtt.Client(self.machine, f"publisher of {self.topic}", 5, clean=False, expiry=3600,
-                                 keep_alive=self.keep_alive, timeout=300)
+            client = mqtt.Client(self.machine, f"publisher of {self.topic}", self.version, clean=False,
+                                 expiry=3600, keep_alive=self.keep_alive, timeout=300)
             client.connected()
         except (OSError, AssertionError):  # nobody is there at the moment, or no container
             time.sleep(0.05)
