@@ -294,6 +294,11 @@ impl Client {
         }
         truth.ledger.lost(self.who);
         truth.note(scene, self.part.name, "|", &"lost");
+        for outgoing in self.out.iter().filter(|_| scene.trouble && self.part.v5) {
+            if outgoing.exchange == Exchange::Sent {
+                truth.ledger.perhaps_refused(outgoing.stream, outgoing.number);
+            }
+        }
         if self.expiry_secs == 0 {
             self.forget(truth);
         }

@@ -100,6 +100,29 @@ fn a_message_before_the_acknowledgement_of_the_subscription_may_be_lost() {
     fine(&mut ledger);
 }
 
+/// A full disk refused the first, its publisher went before it heard so, and sends both again.
+#[test]
+fn a_message_whose_refusal_was_not_heard_comes_late_and_must_come() {
+    for is_lost in [false, true] {
+        let mut ledger = ledger();
+        let first = sent(&mut ledger, ONE, false);
+        let second = sent(&mut ledger, ONE, false);
+        ledger.delivered(LISTENER, ONE, second, 1);
+        for number in [first, second] {
+            ledger.perhaps_refused(ONE, number);
+            ledger.sent_again(ONE, number);
+            ledger.acknowledged(ONE, number);
+        }
+        if is_lost {
+            noticed(&mut ledger, "1 on t/0 (QoS 1), sent at 0 ms, is lost");
+        } else {
+            ledger.delivered(LISTENER, ONE, first, 1);
+            ledger.delivered(LISTENER, ONE, second, 1);
+            fine(&mut ledger);
+        }
+    }
+}
+
 #[test]
 fn a_message_that_is_lost_is_noticed_at_the_next_one() {
     let mut ledger = ledger();

@@ -49,6 +49,8 @@ struct Expected {
     must: bool,
     acknowledged: bool,
     since_ms: u64,
+    /// It may come behind later ones.
+    late: bool,
 }
 
 impl Expected {
@@ -335,7 +337,7 @@ impl Ledger {
             let heard = session.heard.entry(*stream).or_default();
             let since_ms = self.now_ms;
             for number in flow.open.iter().filter(|number| !heard.came.contains_key(number)) {
-                let new = Expected { must: false, acknowledged: false, since_ms };
+                let new = Expected { since_ms, ..Expected::default() };
                 heard.expected.entry(*number).or_insert(new);
             }
         }
@@ -385,13 +387,13 @@ impl Ledger {
             if let Some(belief) = session.belief(topic) {
                 let heard = session.heard.entry(stream).or_default();
                 let must = belief == Belief::Sure;
-                heard.expected.insert(number, Expected { must, acknowledged: false, since_ms });
+                heard.expected.insert(number, Expected { must, since_ms, ..Expected::default() });
             }
         }
         for (filter, group) in &mut self.groups {
             if shared(filter).is_some_and(|filter| matches(filter, topic)) {
                 let must = group.members.values().any(|is| *is == Belief::Sure);
-                let new = Expected { must, acknowledged: false, since_ms };
+                let new = Expected { must, since_ms, ..Expected::default() };
                 group.expected.insert((stream, number), new);
             }
         }
@@ -444,6 +446,22 @@ impl Ledger {
     pub(crate) fn refused(&mut self, stream: Stream, number: u32) {
         self.tally.refused += 1;
         self.withdrawn(stream, number);
+    }
+
+    /// The broker may have refused it, and its publisher has not heard so: when it sends it again,
+    /// others that it sent later were first.
+    pub(crate) fn perhaps_refused(&mut self, stream: Stream, number: u32) {
+        for session in &mut self.sessions {
+            let Some(heard) = session.heard.get_mut(&stream) else { continue };
+            if let Some(must) = heard.skipped.remove(&number) {
+                let since_ms = self.now_ms;
+                let expected = Expected { must, since_ms, ..Expected::default() };
+                heard.expected.insert(number, expected);
+            }
+            if let Some(expected) = heard.expected.get_mut(&number) {
+                expected.late = true;
+            }
+        }
     }
 
     /// It is not judged, or must not come.
@@ -625,6 +643,9 @@ impl Heard {
         let mut overtaken = Vec::new();
         for number in smaller {
             let is = self.expected[&number];
+            if is.late {
+                continue;
+            }
             // An unacknowledged one that need not come may be sent again by its publisher.
             if is.must || is.acknowledged {
                 self.expected.remove(&number);
