@@ -263,20 +263,19 @@ class Machine(_Inside):
             "--keep-unit", "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
             "--console=pipe",
         ]
+        # A control group of its own for each container, so that two at once do not share one. A shell enters it:
+        # Python code between fork and exec waits for ever for a lock that another thread had.
+        own = _cgroups() / self.name
+        own.mkdir(exist_ok=True)
+        command = ["/bin/sh", "-c", 'echo $$ >"$0" && exec "$@"', str(own / "cgroup.procs"), *command]
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_LOCK": "0"}
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            preexec_fn=self._enter_cgroup, start_new_session=True)
+            start_new_session=True)
         self.began = time.monotonic()
         self._wait("its first process", self._find_leader)
         self._wait("systemd", lambda: self.run("systemctl is-system-running").out.strip() in ("running", "degraded",
                                                                                                "starting"))
-
-    def _enter_cgroup(self):
-        """A control group of its own for each container, so that two at once do not share one."""
-        own = _cgroups() / self.name
-        own.mkdir(exist_ok=True)
-        (own / "cgroup.procs").write_text(str(os.getpid()))
 
     def _find_leader(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
