@@ -7,13 +7,14 @@
 //! database, before anything else is kept.
 //!
 //! The process may be killed before it has done so, and the next one cannot see that a sync failed. So
-//! an empty file says it. That needs no sync: when the power takes it, what the system remembered is
-//! gone too, and what can be read is what is on the disk. Without it nothing is written anew at a start:
-//! what was acknowledged is not to be touched, as a power cut meanwhile may tear what is just written.
+//! a store that was not closed is treated the same when it is opened, as long as the system remembers:
+//! until the machine is started anew, of which a file beside the database tells. That file needs no
+//! sync, since a power cut that takes it takes what the system remembers too. After one nothing is
+//! written anew: what was acknowledged is not to be touched, as another cut may tear what is just written.
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -41,7 +42,6 @@ struct Differences {
 impl SqliteStore {
     pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
         self.spoilt.store(true, std::sync::atomic::Ordering::Release);
-        note_failure(&self.path);
         self.close()?;
         doubt(&self.path, &self.lock)?;
         let inspected = wal::inspect(&self.path)?;
@@ -120,21 +120,57 @@ impl SqliteStore {
     }
 }
 
-/// Says to whoever opens the store next that a sync may have failed.
-pub(super) fn note_failure(database: &Path) {
-    // Where no file can be made, little else can be written either.
-    let _ = File::create(unsynced(database));
+/// Where Linux says which start of the machine this is.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The file that says since which start of the machine a store is open; it goes when that is closed.
+#[derive(Debug)]
+pub(super) struct Boot {
+    database: PathBuf,
+    /// Whether the store was left open since the machine was started, so that what the system remembers
+    /// of it may not be on the disk.
+    pub(super) is_in_doubt: bool,
 }
 
-/// Whether somebody said so, and was ended before it was put right.
-pub(super) fn is_in_doubt(database: &Path) -> bool {
-    unsynced(database).exists()
+impl Boot {
+    /// Before a store is opened.
+    pub(super) fn of(database: &Path) -> Self {
+        let boot = fs::read(BOOT).unwrap_or_default();
+        let mut it = Self { database: database.to_owned(), is_in_doubt: false };
+        if fs::read(it.path()).is_ok_and(|known| known == boot) {
+            it.is_in_doubt = it.is_open();
+        } else {
+            // Without it there is no doubt, as after a power cut.
+            let _ = it.write(&boot);
+        }
+        it
+    }
+
+    fn write(&self, boot: &[u8]) -> io::Result<()> {
+        let _ = fs::remove_file(self.path());
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(schema::MODE);
+        options.open(self.path())?.write_all(boot)
+    }
+
+    fn path(&self) -> PathBuf {
+        let mut name = self.database.as_os_str().to_owned();
+        name.push("-boot");
+        name.into()
+    }
+
+    /// Whether something stands beside the database.
+    fn is_open(&self) -> bool {
+        wal::beside(&self.database).metadata().is_ok_and(|file| file.len() > 0)
+    }
 }
 
-fn unsynced(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-unsynced");
-    name.into()
+impl Drop for Boot {
+    fn drop(&mut self) {
+        if !self.is_open() {
+            let _ = fs::remove_file(self.path());
+        }
+    }
 }
 
 /// Writes what the system remembers of the file beside the database once more, as a page that was
@@ -155,7 +191,6 @@ pub(super) fn doubt(path: &Path, database: &File) -> Result<(), StoreError> {
     if let Ok(file) = File::open(&beside) {
         forget(&file);
     }
-    let _ = fs::remove_file(unsynced(path));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const KIND: i64 = 0x6d71_7474;
 /// `user_version`: the latest format this program knows.
 pub(super) const FORMAT: i64 = 1;
 /// Of the file, and of the one beside it: its group may read it, whatever the umask of a service says.
-const MODE: u32 = 0o640;
+pub(super) const MODE: u32 = 0o640;
 /// The page of table `soft`: the first behind that of the schema and the map of pages.
 pub(super) const SOFT_PAGE: u32 = 3;
 

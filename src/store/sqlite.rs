@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::backup::Backup;
 use super::books::{Books, Shelf};
+use super::reopen::Boot;
 use super::schema::{self, Options};
 use super::seal::Seal;
 use super::wal::{self, Meter};
@@ -22,6 +23,8 @@ use crate::broker::{Class, Mid, Records, Restore};
 #[derive(Debug)]
 pub struct SqliteStore {
     pub(super) connection: Connection,
+    /// Looks whether the connection has left anything.
+    _boot: Boot,
     pub(super) path: PathBuf,
     pub(super) options: Options,
     pub(super) books: Books,
@@ -62,7 +65,8 @@ impl SqliteStore {
             let what = "its repair was begun and not completed; `mqttd store repair` completes it";
             return Err(StoreError::Damaged { path: path.to_owned(), what: what.to_owned() });
         }
-        if reopen::is_in_doubt(path) {
+        let boot = Boot::of(path);
+        if boot.is_in_doubt {
             reopen::doubt(path, &lock)?;
         }
         let inspected = wal::inspect(path)?;
@@ -73,6 +77,7 @@ impl SqliteStore {
         let mut store = Self {
             meter: Meter::new(wal::beside(path)),
             connection,
+            _boot: boot,
             path: path.to_owned(),
             options,
             books: Books::default(),
@@ -94,14 +99,6 @@ impl SqliteStore {
     fn is_untouched(&self) -> Result<bool, StoreError> {
         let sql = "SELECT NOT EXISTS (SELECT 1 FROM meta)";
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failed(&error))
-    }
-
-    /// After a failure, told or still to be told, the next one to open it is to know.
-    fn heed<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.ailing.is_some() || matches!(done, Err(StoreError::Failed { .. })) {
-            reopen::note_failure(&self.path);
-        }
-        done
     }
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -139,13 +136,11 @@ impl Store for SqliteStore {
         into: &mut dyn Restore,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Recovered, StoreError> {
-        let read = self.read_all(into, progress);
-        self.heed(read)
+        self.read_all(into, progress)
     }
 
     fn commit(&mut self, batch: &[Records], class: Class) -> Result<(), StoreError> {
-        let kept = self.keep(batch, class);
-        self.heed(kept)
+        self.keep(batch, class)
     }
 
     fn load(&mut self, mid: Mid, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, StoreError> {
@@ -179,8 +174,7 @@ impl Store for SqliteStore {
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {
-        let tidied = self.tidy();
-        self.heed(tidied)
+        self.tidy()
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

@@ -110,9 +110,9 @@ fn a_backup_restored_elsewhere_is_the_same_and_goes_on() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let left: Vec<_> = std::fs::read_dir(home.path().join("data")).unwrap().flatten().collect();
     let names: Vec<_> = left.iter().map(std::fs::DirEntry::file_name).collect();
-    assert!(
-        names.iter().all(|name| ["LOCK", "mqttd.db", "mqttd.db-wal"].iter().any(|it| name == it))
-    );
+    assert!(names.iter().all(|name| {
+        ["LOCK", "mqttd.db", "mqttd.db-boot", "mqttd.db-wal"].iter().any(|it| name == it)
+    }));
     let copy = home.path().join("copy");
     std::fs::copy(&file, &copy).unwrap();
     let from_file = format!("--from {}", copy.display());

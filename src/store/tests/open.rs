@@ -1,13 +1,15 @@
 //! Who may open a store, and what it takes and gives back.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::kit::{Chance, Picture, Truth, mid, payload, put_message, put_session};
 use super::{folder, open};
 use crate::broker::{Class, Position, Records, Sid};
-use crate::store::{Options, SqliteStore, Store, StoreError, reopen};
+use crate::store::reopen::Boot;
+use crate::store::{Options, SqliteStore, Store, StoreError};
 
 #[test]
 fn a_store_has_one_owner_and_its_files_are_not_for_everybody() {
@@ -109,34 +111,33 @@ fn space_is_given_back_after_a_drain() {
     assert!((2.0..4.0).contains(&factor), "{factor} bytes a byte");
 }
 
-/// A process that is killed before it has put right what a failed sync left.
+/// A process that is killed may have left what no sync reached.
 #[test]
-fn after_a_failure_the_next_to_open_it_knows() {
-    let (_folder, path) = folder();
+fn a_store_that_was_not_closed_is_in_doubt_until_the_machine_starts_anew() {
+    let (folder, path) = folder();
     let mut chance = Chance::new(None);
     let mut truth = Truth::new(false);
     let mut store = open(&path);
     truth.check(&mut store);
-    for by_another in [false, true] {
-        store.commit(&truth.batch(&mut chance, 40), Class::Disk).unwrap();
-        let before = truth.clone();
-        store.connection.pragma_update(None, "query_only", true).unwrap();
-        let batch = truth.batch(&mut chance, 40);
-        let failed = store.commit(&batch, Class::Disk);
-        assert!(matches!(failed, Err(StoreError::Failed { .. })), "{failed:?}");
-        assert!(reopen::is_in_doubt(&path));
-        if by_another {
-            drop(store);
-            store = open(&path);
-            before.clone().check(&mut store);
-        } else {
-            store.reopen().unwrap();
-        }
-        assert!(!reopen::is_in_doubt(&path));
-        store.commit(&batch, Class::Disk).unwrap();
+    store.commit(&truth.batch(&mut chance, 40), Class::Disk).unwrap();
+    // As a kill leaves it.
+    let killed = folder.path().join("killed.db");
+    let beside = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    for suffix in ["", "-wal", "-boot"] {
+        std::fs::copy(beside(&path, suffix), beside(&killed, suffix)).unwrap();
     }
+    assert!(Boot::of(&killed).is_in_doubt);
     drop(store);
-    truth.check(&mut open(&path));
+    assert!(!beside(&path, "-boot").exists(), "it was closed");
+    truth.check(&mut open(&killed));
+    std::fs::write(beside(&killed, "-wal"), "something").unwrap();
+    std::fs::write(beside(&killed, "-boot"), "another start").unwrap();
+    assert!(!Boot::of(&killed).is_in_doubt);
+    assert!(Boot::of(&killed).is_in_doubt, "this start is known now");
 }
 
 #[test]
