@@ -1,8 +1,9 @@
 //! What the store alone costs for each message: CPU of its thread and bytes written, without broker,
 //! sockets or other threads.
 //!
-//! `cargo bench --bench store -- DIR [BATCHES]` writes in a new folder below DIR, which must be on the
-//! disk that is meant, and prints a Markdown table. `scripts/bench --durable` calls it.
+//! `cargo bench --bench store -- DIR [BATCHES [MESSAGES]]` writes in a new folder below DIR, which must
+//! be on the disk that is meant, and prints a Markdown table: of all it measures or, with MESSAGES, of the
+//! churn with so many a commit alone. `scripts/bench --durable` calls it.
 
 #![expect(clippy::print_stdout, reason = "what it prints is its result")]
 
@@ -24,24 +25,32 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let place = words.first().map_or_else(std::env::temp_dir, PathBuf::from);
     let batches = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(2000);
+    let only: Option<u64> = words.get(2).and_then(|word| word.parse().ok());
     let home = place.join(format!("mqttd-bench-store-{}", std::process::id()));
     println!("| | CPU us | messages/s | written |\n|---|---:|---:|---:|");
-    for batch in [16, 256, 4096] {
+    let churned = only.map_or_else(|| vec![16, 256, 4096], |only| vec![only]);
+    for batch in churned {
         let batches = (batches * 256 / batch).min(4 * batches).max(1);
         let mut run = Run::new(&home);
         let spent = measured(|| run.churn(batches, batch));
         told(&format!("churn, {batch} messages a commit"), batches * batch, &spent);
     }
-    let (batch, mut run) = (256, Run::new(&home));
+    if only.is_none() {
+        away(&home, batches);
+    }
+    if let Err(error) = std::fs::remove_dir_all(&home) {
+        println!("\n{}: {error}", home.display());
+    }
+}
+
+/// What sessions that are away are sent, and what they find when they come.
+fn away(home: &Path, batches: u64) {
+    let (batch, mut run) = (256, Run::new(home));
     let messages = batches * batch;
     let spent = measured(|| run.store(batches, batch));
     told(&format!("{messages} messages for {SESSIONS} sessions that are away"), messages, &spent);
     let spent = measured(|| run.drain(messages, batch));
     told("the same, taken session by session", messages, &spent);
-    drop(run);
-    if let Err(error) = std::fs::remove_dir_all(&home) {
-        println!("\n{}: {error}", home.display());
-    }
 }
 
 fn told(what: &str, messages: u64, spent: &Spent) {
