@@ -3,15 +3,19 @@
 //!
 //! A message is *claimed* while it is the retained message of its topic. One without claim and
 //! recipients is dead: of no use to anybody, and removed from the table when that is worth it
-//! ([`Census::runs`]). The table and its census always name the same messages.
+//! ([`Census::runs`]). The table and its census always name the same messages. Which of them share a
+//! row is in `placement`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages of one chunk at most; few in tests, which have few messages.
 const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 128 };
-/// Dead messages next to each other that are worth removing by themselves.
-const RIPE_ROWS: usize = CHUNK_MAX / 2;
 const CLAIMED: u32 = 1 << 31;
+/// It is in the table.
+const PLACED: u32 = 1 << 30;
+/// It is the first of its row, which has its name.
+const HEAD: u32 = 1 << 29;
+const FLAGS: u32 = CLAIMED | PLACED | HEAD;
 
 /// What is known of the messages of a table.
 #[derive(Debug, Default)]
@@ -20,8 +24,8 @@ pub(super) struct Census {
     /// By the name from which a chunk's names are counted.
     chunks: BTreeMap<u64, Chunk>,
     totals: Totals,
-    /// Chunks that were dead as a whole when their last message died.
-    ripe: BTreeSet<u64>,
+    /// Strips that were dead as a whole when their last message died.
+    pub(super) ripe: BTreeSet<u64>,
 }
 
 /// Sums over a table.
@@ -59,7 +63,7 @@ pub(super) struct Entry {
     offset: u32,
     /// Recipients.
     left: u32,
-    /// Bytes, and [`CLAIMED`].
+    /// Bytes, and [`FLAGS`].
     bytes: u32,
 }
 
@@ -87,7 +91,7 @@ pub(super) struct Found {
 
 impl Entry {
     fn new(left: u32, claimed: bool, bytes: u64) -> Self {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(CLAIMED - 1);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(!FLAGS);
         Self { offset: 0, left, bytes: bytes | if claimed { CLAIMED } else { 0 } }
     }
 
@@ -95,12 +99,20 @@ impl Entry {
         self.bytes & CLAIMED != 0
     }
 
-    const fn is_dead(self) -> bool {
+    pub(super) const fn is_dead(self) -> bool {
         self.left == 0 && !self.is_claimed()
     }
 
+    pub(super) const fn is_placed(self) -> bool {
+        self.bytes & PLACED != 0
+    }
+
+    pub(super) const fn is_head(self) -> bool {
+        self.bytes & HEAD != 0
+    }
+
     const fn bytes(self) -> u64 {
-        (self.bytes & !CLAIMED) as u64
+        (self.bytes & !FLAGS) as u64
     }
 }
 
@@ -119,14 +131,27 @@ impl Census {
         self.entry(mid).is_some_and(|entry| !entry.is_dead())
     }
 
-    fn entry(&self, mid: u64) -> Option<Entry> {
+    pub(super) fn entry(&self, mid: u64) -> Option<Entry> {
         let (base, chunk) = self.chunks.range(..=mid).next_back()?;
         chunk.find(mid - base).ok().map(|at| chunk.entries[at])
     }
 
     /// Adds a message; returns what was known of one of that name.
     pub(super) fn put(&mut self, mid: u64, left: u32, claimed: bool, bytes: u64) -> Option<Entry> {
-        self.restore(mid, Some(Entry::new(left, claimed, bytes)))
+        let before = self.take(mid);
+        let mut entry = Entry::new(left, claimed, bytes);
+        entry.bytes |= before.map_or(0, |before| before.bytes & (PLACED | HEAD));
+        self.restore(mid, Some(entry));
+        before
+    }
+
+    /// Whether a message is in the table, and whether it is the first of its row.
+    pub(super) fn set_place(&mut self, mid: u64, is_head: bool) {
+        let flags = PLACED | if is_head { HEAD } else { 0 };
+        self.change(mid, |entry| {
+            entry.bytes = entry.bytes & !(PLACED | HEAD) | flags;
+            true
+        });
     }
 
     /// Makes known of a name what `entry` says; returns what was known before.
@@ -223,40 +248,17 @@ impl Census {
         let after = chunk.entries[at];
         chunk.count(before, u32::wrapping_sub);
         chunk.count(after, u32::wrapping_add);
-        if chunk.is_ripe() {
-            self.ripe.insert(*base);
-        }
+        // Those behind it are done with later, mostly.
+        let next = chunk.entries.get(at + 1).copied();
+        let may_be_ripe = after.is_dead()
+            && after.is_placed()
+            && next.is_none_or(|it| it.is_dead() || it.is_head());
         self.totals.subtract(before);
         self.totals.add(after);
-        true
-    }
-
-    /// Stretches of dead messages that are removed with little effort: some `rows_max`.
-    pub(super) fn ripe(&mut self, rows_max: usize) -> Found {
-        let mut found = Found::default();
-        let chunks = &self.chunks;
-        self.ripe.retain(|base| chunks.get(base).is_some_and(Chunk::is_ripe));
-        let mut rows = 0;
-        for base in &self.ripe {
-            let Some((first, last)) = chunks.get(base).and_then(|chunk| chunk.ends(*base)) else {
-                continue;
-            };
-            let len = chunks.get(base).map_or(0, |chunk| chunk.entries.len());
-            rows += len;
-            // Nothing lives between two chunks that follow one another.
-            let between = found.dead.last().map(|run: &Run| run.last + 1..first);
-            match (found.dead.last_mut(), between) {
-                (Some(run), Some(between)) if chunks.range(between.clone()).next().is_none() => {
-                    run.last = last;
-                    run.rows += len;
-                }
-                _ => found.dead.push(Run { first, last, rows: len }),
-            }
-            if rows >= rows_max {
-                break;
-            }
+        if may_be_ripe {
+            self.note_ripe(mid);
         }
-        found
+        true
     }
 
     /// Dead messages from a name on, and with `unclaimed` those without a claim that somebody waits
@@ -328,6 +330,24 @@ impl Census {
         }
     }
 
+    /// What is known from a name on, in order.
+    pub(super) fn from(&self, mid: u64) -> impl Iterator<Item = (u64, Entry)> + '_ {
+        let base = self.chunks.range(..=mid).next_back().map_or(mid, |(base, _)| *base);
+        self.chunks.range(base..).flat_map(move |(&base, chunk)| {
+            let first = if base < mid { chunk.find(mid - base).unwrap_or_else(|at| at) } else { 0 };
+            chunk.entries[first..].iter().map(move |entry| (base + u64::from(entry.offset), *entry))
+        })
+    }
+
+    /// What is known before a name, the nearest first.
+    pub(super) fn before(&self, mid: u64) -> impl Iterator<Item = (u64, Entry)> + '_ {
+        self.chunks.range(..mid).rev().flat_map(move |(&base, chunk)| {
+            let end = chunk.find(mid - base).unwrap_or_else(|at| at);
+            let entries = chunk.entries[..end].iter().rev();
+            entries.map(move |entry| (base + u64::from(entry.offset), *entry))
+        })
+    }
+
     /// All names, in order.
     pub(super) fn mids(&self) -> impl Iterator<Item = u64> + '_ {
         self.chunks.iter().flat_map(|(base, chunk)| {
@@ -343,16 +363,6 @@ impl Chunk {
             return Err(self.entries.len());
         }
         self.entries.binary_search_by_key(&offset, |entry| entry.offset)
-    }
-
-    fn is_ripe(&self) -> bool {
-        self.entries.len() >= RIPE_ROWS && self.entries.len() == self.dead as usize
-    }
-
-    /// The first and the last name.
-    fn ends(&self, base: u64) -> Option<(u64, u64)> {
-        let (first, last) = (self.entries.first()?, self.entries.last()?);
-        Some((base + u64::from(first.offset), base + u64::from(last.offset)))
     }
 
     fn count(&mut self, entry: Entry, by: fn(u32, u32) -> u32) {
@@ -473,11 +483,7 @@ mod tests {
                         known.into_iter().for_each(|(_, claimed, _)| *claimed = false);
                     }
                     8 if chance(20) == 0 => {
-                        let found = if chance(2) == 0 {
-                            census.ripe(20)
-                        } else {
-                            census.runs(chance(300) * stride, 20, false)
-                        };
+                        let found = census.runs(chance(300) * stride, 20, false);
                         check_runs(&found, &plain);
                         for run in found.dead {
                             census.forget(run);

@@ -3,8 +3,10 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::books::{Books, Marks, Shelf, Tomb};
+use super::pack::{Moved, Open, Packer, Placed};
 use super::seal::Seal;
 use super::sqlite::SqliteStore;
+use super::strip::Fresh;
 use super::sweep::Slice;
 use super::{StoreError, wal};
 use crate::broker::{Class, Position, Record, Records};
@@ -18,6 +20,8 @@ struct Written {
     spared: u64,
     tombs: Vec<Tomb>,
     marks: Marks,
+    moved: Vec<Moved>,
+    placed: Placed,
 }
 
 impl SqliteStore {
@@ -37,13 +41,16 @@ impl SqliteStore {
 
     fn try_to_keep(&mut self, batch: &[Records], class: Class) -> Result<(), StoreError> {
         self.wait_for(class)?;
+        self.strip_read.key = None;
         let slice = self.retained_slice();
         self.books.take_in(batch);
         let slice = self.with_log(slice);
-        let written = Writer::new(&self.connection, &self.books, &slice).write(batch, class);
+        let open = self.open.take();
+        let written = Writer::new(&self.connection, &self.books, &slice).write(batch, open, class);
         match written {
             Ok(written) => {
                 self.books.settle(written.marks, written.tombs);
+                self.moved(&written.moved, written.placed);
                 self.counts.records += written.records;
                 self.counts.spared += written.spared;
                 if written.transaction {
@@ -127,7 +134,8 @@ pub(super) struct Writer<'a> {
     books: &'a Books,
     /// What the transaction removes before it writes, so that pages are used again at once.
     slice: &'a Slice,
-    log: Option<CachedStatement<'a>>,
+    /// Messages for the log.
+    log: Vec<Fresh<'a>>,
     retained: Option<CachedStatement<'a>>,
     envelope: Vec<u8>,
     /// A sealed value.
@@ -160,7 +168,7 @@ impl<'a> Writer<'a> {
             connection,
             books,
             slice,
-            log: None,
+            log: Vec::new(),
             retained: None,
             envelope: Vec::new(),
             value: Vec::new(),
@@ -168,12 +176,18 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write(mut self, batch: &[Records], class: Class) -> rusqlite::Result<Written> {
+    fn write(
+        mut self,
+        batch: &'a [Records],
+        open: Option<Open>,
+        class: Class,
+    ) -> rusqlite::Result<Written> {
         for record in batch.iter().flat_map(Records::iter) {
             self.written.records += 1;
             self.record(record)?;
         }
         self.marks()?;
+        self.pack(open)?;
         if self.written.transaction {
             commit(self.connection, class)?;
         }
@@ -184,19 +198,23 @@ impl<'a> Writer<'a> {
         if !self.written.transaction {
             self.written.transaction = true;
             begin(self.connection)?;
-            self.slice.remove(self.connection)?;
+            self.written.moved = self.slice.remove(self.connection)?;
         }
         Ok(())
     }
 
-    fn record(&mut self, record: Record<'_>) -> rusqlite::Result<()> {
+    fn record(&mut self, record: Record<'a>) -> rusqlite::Result<()> {
         match record {
             Record::Message { mid, recipients, retained, envelope, body } => {
                 let mid = mid.get();
                 match self.books.shelf(mid, retained) {
-                    Some(shelf) => {
+                    Some(Shelf::Log) => {
+                        self.log.push(Fresh { mid, envelope, body });
+                        self.begin()
+                    }
+                    Some(Shelf::Retained) => {
                         let envelope = if recipients == 0 { None } else { Some(envelope) };
-                        self.message(shelf, mid, envelope, body)
+                        self.retained(mid, envelope, body)
                     }
                     None => {
                         self.written.spared += u64::from(recipients > 0);
@@ -254,28 +272,35 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn message(
-        &mut self,
-        shelf: Shelf,
-        mid: u64,
-        envelope: Option<&[u8]>,
-        body: &[u8],
-    ) -> rusqlite::Result<()> {
+    fn retained(&mut self, mid: u64, envelope: Option<&[u8]>, body: &[u8]) -> rusqlite::Result<()> {
         self.begin()?;
         match envelope {
             Some(envelope) => Seal::envelope(mid).put(&[envelope], &mut self.envelope),
             None => self.envelope.clear(),
         }
         Seal::body(mid).put(&[body], &mut self.value);
-        let (statement, sql) = match shelf {
-            Shelf::Log => (&mut self.log, "REPLACE INTO log VALUES (?1, ?2, ?3)"),
-            Shelf::Retained => (&mut self.retained, "REPLACE INTO retained VALUES (?1, ?2, ?3)"),
-        };
-        let statement = match statement {
+        let statement = match &mut self.retained {
             Some(statement) => statement,
-            None => statement.insert(self.connection.prepare_cached(sql)?),
+            none => {
+                let put = "REPLACE INTO retained VALUES (?1, ?2, ?3)";
+                none.insert(self.connection.prepare_cached(put)?)
+            }
         };
         statement.execute((mid.cast_signed(), &self.envelope, &self.value))?;
+        Ok(())
+    }
+
+    /// Writes what goes to the log, in the order of names, which shards do not keep among them.
+    fn pack(&mut self, open: Option<Open>) -> rusqlite::Result<()> {
+        let moved = std::mem::take(&mut self.written.moved);
+        let mut messages = std::mem::take(&mut self.log);
+        messages.extend(moved.iter().map(Moved::fresh));
+        if !messages.is_sorted_by_key(|message| message.mid) {
+            messages.sort_unstable_by_key(|message| message.mid);
+        }
+        let census = self.books.census(Shelf::Log);
+        self.written.placed = Packer::new(self.connection, census)?.write(&messages, open)?;
+        self.written.moved = moved;
         Ok(())
     }
 

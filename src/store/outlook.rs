@@ -6,8 +6,9 @@
 
 use rusqlite::Connection;
 
-use super::recover::number;
+use super::recover::{blob, number};
 use super::sqlite::SqliteStore;
+use super::strip::Messages;
 
 /// Tables that a recovery reads, each with the column that it is in the order of.
 const TABLES: [(&str, &str); 8] = [
@@ -29,9 +30,25 @@ impl SqliteStore {
     /// count as empty: what is wrong with them, the recovery says.
     #[must_use]
     pub fn records_about(&self) -> u64 {
-        let counts = TABLES.map(|(table, name)| rows_about(&self.connection, table, name));
-        counts.into_iter().filter_map(Result::ok).sum()
+        let counts = TABLES.map(|(table, name)| {
+            let rows = rows_about(&self.connection, table, name)?;
+            if table == "log" { messages_about(&self.connection, rows) } else { Ok(rows) }
+        });
+        counts.into_iter().filter_map(rusqlite::Result::ok).sum()
     }
+}
+
+/// Rows of the log have some messages each; those at the beginning stand for all.
+fn messages_about(connection: &Connection, rows: u64) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT strip, length(body) FROM log ORDER BY mid LIMIT {ROWS}");
+    let mut look = connection.prepare(&sql)?;
+    let counts = look.query_map([], |row| {
+        let stands_apart = number(row, 1)? > 0;
+        Ok(Messages::of(blob(row, 0)?, stands_apart).map_while(Result::ok).count() as u64)
+    })?;
+    let counts: Vec<u64> = counts.collect::<rusqlite::Result<_>>()?;
+    let messages: u64 = counts.iter().sum();
+    Ok(rows * messages / (counts.len() as u64).max(1))
 }
 
 /// The names of a table are parted into stretches of one length; each is taken to be as dense as what

@@ -4,10 +4,11 @@ use rusqlite::{Connection, Row};
 
 use super::books::{Books, Marks, Shelf, Tomb};
 use super::seal::{SEAL_BYTES, Seal};
-use super::sqlite::SqliteStore;
+use super::sqlite::{LOG, RETAINED, SqliteStore};
+use super::strip::{Messages, Packed};
 use super::topics::Claim;
 use super::{Recovered, StoreError};
-use crate::broker::{Damaged, Mid, Restore, Sid, StoredMessage};
+use crate::broker::{Damaged, Mid, Restore, Sid, StoredMessage, Waiting};
 
 /// Records between two reports of progress.
 const PROGRESS_RECORDS: u64 = 10_000;
@@ -280,47 +281,77 @@ impl Reading<'_> {
 
     fn messages(&mut self) -> Result<(), Stop> {
         let mut addressed = std::mem::take(&mut self.addressed).into_iter().peekable();
-        let sql = "SELECT mid, envelope, length(body) FROM log ORDER BY mid";
+        let sql = "SELECT mid, strip, length(body) FROM log ORDER BY mid";
         self.each(sql, |this, row| {
-            let (mid, sealed, body_bytes) = (number(row, 0)?, blob(row, 1)?, number(row, 2)?);
-            while let Some(earlier) = addressed.next_if(|earlier| *earlier <= mid) {
-                if earlier < mid {
-                    this.addressed_retained(earlier)?;
+            let (key, strip, apart_bytes) = (number(row, 0)?, blob(row, 1)?, number(row, 2)?);
+            let mut last = None;
+            for message in Messages::of(strip, apart_bytes > 0) {
+                let what = || match last {
+                    Some(last) => format!("a message behind {last}"),
+                    None => format!("message {key}"),
+                };
+                let message = message.ok().filter(|message| last.is_some() || message.mid == key);
+                let message = message.or_damaged(what)?;
+                while let Some(earlier) = addressed.next_if(|earlier| *earlier <= message.mid) {
+                    if earlier < message.mid {
+                        this.addressed_retained(earlier)?;
+                    }
+                }
+                this.queued(key, &message)?;
+                if last.replace(message.mid).is_some() {
+                    // The first counts with its row.
+                    this.count();
                 }
             }
-            let bytes = (sealed.len() as u64 + body_bytes).saturating_sub(2 * SEAL_BYTES as u64);
-            let left = this.message(Shelf::Log, mid, sealed)?;
-            this.books.census_mut(Shelf::Log).put(mid, left, false, bytes);
-            Ok(())
+            last.map(drop).or_damaged(|| format!("message {key}"))
         })?;
         addressed.try_for_each(|mid| self.addressed_retained(mid))
     }
 
+    /// A message of the log, from the row of that key.
+    fn queued(&mut self, key: u64, message: &Packed<'_>) -> Result<(), Stop> {
+        let mid = message.mid;
+        let waiting = self.message(mid, message.envelope)?;
+        if waiting.wants_body {
+            let connection = self.connection;
+            let mut statement = connection.prepare_cached(LOG)?;
+            let mut rows = statement.query([key.cast_signed()])?;
+            let what = || format!("message {mid}");
+            let apart = blob(rows.next()?.or_damaged(what)?, 1)?;
+            self.body(mid, message.body(apart))?;
+        }
+        let census = self.books.census_mut(Shelf::Log);
+        census.put(mid, waiting.recipients, false, message.bytes());
+        census.place(mid, mid == key);
+        Ok(())
+    }
+
     fn addressed_retained(&mut self, mid: u64) -> Result<(), Stop> {
         let connection = self.connection;
-        let mut statement = connection.prepare_cached(Shelf::Retained.select())?;
+        let mut statement = connection.prepare_cached(RETAINED)?;
         let mut rows = statement.query([mid.cast_signed()])?;
         if let Some(row) = rows.next()? {
-            let left = self.message(Shelf::Retained, mid, blob(row, 0)?)?;
-            self.books.census_mut(Shelf::Retained).expect(mid, left);
+            let envelope = Seal::envelope(mid).open(blob(row, 0)?);
+            let waiting = self.message(mid, envelope.or_damaged(|| format!("message {mid}"))?)?;
+            if waiting.wants_body {
+                self.body(mid, Seal::body(mid).open(blob(row, 1)?))?;
+            }
+            self.books.census_mut(Shelf::Retained).expect(mid, waiting.recipients);
         }
         Ok(())
     }
 
-    /// Hands a message over, its body too where it is wanted; returns how many wait for it.
-    fn message(&mut self, shelf: Shelf, mid: u64, sealed: &[u8]) -> Result<u32, Stop> {
+    /// Hands a message over; returns how many wait for it.
+    fn message(&mut self, mid: u64, envelope: &[u8]) -> Result<Waiting, Stop> {
         let what = || format!("message {mid}");
-        let envelope = Seal::envelope(mid).open(sealed).or_damaged(what)?;
         let name = Mid::new(mid).or_damaged(what)?;
-        let waiting = self.into.message(name, envelope).or_damaged(what)?;
-        if waiting.wants_body {
-            let mut statement = self.connection.prepare_cached(shelf.select())?;
-            let mut rows = statement.query([mid.cast_signed()])?;
-            let row = rows.next()?.or_damaged(what)?;
-            let body = Seal::body(mid).open(blob(row, 1)?).or_damaged(what)?;
-            self.into.body(name, body).or_damaged(what)?;
-        }
-        Ok(waiting.recipients)
+        self.into.message(name, envelope).or_damaged(what)
+    }
+
+    fn body(&mut self, mid: u64, body: Option<&[u8]>) -> Result<(), Stop> {
+        let what = || format!("message {mid}");
+        let (name, body) = (Mid::new(mid).or_damaged(what)?, body.or_damaged(what)?);
+        self.into.body(name, body).or_damaged(what)
     }
 }
 

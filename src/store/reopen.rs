@@ -22,8 +22,9 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::books::Shelf;
-use super::recover::number;
+use super::recover::{blob, number};
 use super::sqlite::SqliteStore;
+use super::strip::{Messages, Torn};
 use super::sweep::Slice;
 use super::{StoreError, schema, wal};
 use crate::broker::Class;
@@ -31,13 +32,8 @@ use crate::broker::Class;
 /// Bytes that are written at once.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Between a table and its census.
-struct Differences {
-    /// Messages that the census does not name, with their bytes.
-    unknown: Vec<(u64, u64)>,
-    /// Living ones that the table does not have.
-    missing: Vec<u64>,
-}
+/// A message in a table: name, bytes, and whether it is the first of its row.
+pub(super) type Found = (u64, u64, bool);
 
 impl SqliteStore {
     pub(super) fn open_anew(&mut self) -> Result<(), StoreError> {
@@ -61,6 +57,8 @@ impl SqliteStore {
             self.verify(Shelf::Log)?;
             self.verify(Shelf::Retained)?;
         }
+        self.open = None;
+        self.strip_read.key = None;
         self.sweep.doubtful = Slice::default();
         Ok(())
     }
@@ -78,8 +76,11 @@ impl SqliteStore {
     /// Looks whether all messages of a shelf are there. Those of a commit whose end was not known
     /// may be there too, and what it was to remove may be gone.
     fn verify(&mut self, shelf: Shelf) -> Result<(), StoreError> {
-        let differences = self.differences(shelf).map_err(|error| self.failed(&error))?;
-        let Differences { unknown, missing } = differences;
+        let found = match shelf {
+            Shelf::Log => self.rows_of_log()?,
+            Shelf::Retained => self.rows_of_retained().map_err(|error| self.failed(&error))?,
+        };
+        let missing = self.missing(shelf, &found);
         for mid in missing {
             if !self.sweep.doubtful.takes(shelf, mid) {
                 return Err(self.damaged(format_args!("message {mid} is missing")));
@@ -90,33 +91,57 @@ impl SqliteStore {
                 self.books.census_mut(shelf).restore(mid, None);
             }
         }
-        for (mid, bytes) in unknown {
-            self.books.census_mut(shelf).put(mid, 0, false, bytes);
+        let census = self.books.census_mut(shelf);
+        match shelf {
+            Shelf::Log => census.replace_places(&found),
+            Shelf::Retained => {
+                for (mid, bytes, _) in found {
+                    if !census.holds(mid) {
+                        census.put(mid, 0, false, bytes);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    fn differences(&self, shelf: Shelf) -> rusqlite::Result<Differences> {
-        let sql = match shelf {
-            Shelf::Log => "SELECT mid, length(envelope) + length(body) FROM log ORDER BY mid",
-            Shelf::Retained => {
-                "SELECT mid, length(envelope) + length(body) FROM retained ORDER BY mid"
-            }
-        };
+    /// Living messages that are not in the table.
+    fn missing(&self, shelf: Shelf, found: &[Found]) -> Vec<u64> {
         let census = self.books.census(shelf);
-        let mut expected = census.mids().filter(|mid| census.is_live(*mid)).peekable();
-        let (mut unknown, mut missing) = (Vec::new(), Vec::new());
+        let mut found = found.iter().map(|(mid, ..)| *mid).peekable();
+        let living = census.mids().filter(|mid| census.is_live(*mid));
+        let is_missing = |mid: &u64| {
+            while found.next_if(|found| found < mid).is_some() {}
+            found.peek() != Some(mid)
+        };
+        living.filter(is_missing).collect()
+    }
+
+    fn rows_of_retained(&self) -> rusqlite::Result<Vec<Found>> {
+        let sql = "SELECT mid, length(envelope) + length(body) FROM retained ORDER BY mid";
         let mut statement = self.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let mid = number(row, 0)?;
-            missing.extend(std::iter::from_fn(|| expected.next_if(|expected| *expected < mid)));
-            if expected.next_if_eq(&mid).is_none() && !census.holds(mid) {
-                unknown.push((mid, number(row, 1)?));
+        let rows = statement.query_map([], |row| Ok((number(row, 0)?, number(row, 1)?, true)))?;
+        rows.collect()
+    }
+
+    /// All messages of the log.
+    pub(super) fn rows_of_log(&self) -> Result<Vec<Found>, StoreError> {
+        let failed = |error| self.failed(&error);
+        let sql = "SELECT mid, strip, length(body) FROM log ORDER BY mid";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let key = number(row, 0).map_err(failed)?;
+            let apart = number(row, 2).map_err(failed)? > 0;
+            for message in Messages::of(blob(row, 1).map_err(failed)?, apart) {
+                let message = message.map_err(|Torn| {
+                    self.damaged(format_args!("a message in the row of message {key}"))
+                })?;
+                found.push((message.mid, message.bytes(), message.mid == key));
             }
         }
-        missing.extend(expected);
-        Ok(Differences { unknown, missing })
+        Ok(found)
     }
 }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::recover::{blob, number, open_tomb};
 use super::seal::{SEAL_BYTES, Seal};
+use super::strip::{Messages, Packed, Torn};
 use super::wal;
 use crate::broker::{SessionState, StoredMessage};
 
@@ -38,6 +39,15 @@ struct Lost {
     names: Vec<String>,
     /// Places where an unknown number of rows cannot be read.
     gaps: u64,
+}
+
+impl Lost {
+    fn add(&mut self, name: impl FnOnce() -> String) {
+        self.rows += 1;
+        if self.names.len() < NAMES_MAX {
+            self.names.push(name());
+        }
+    }
 }
 
 impl Losses {
@@ -115,7 +125,7 @@ impl Kind {
             Self::Sent => ("sent", "sid", "sid, mid, state", 3),
             Self::Gone => ("gone", "seq", "seq, topic", 2),
             Self::Retained => ("retained", "mid", "mid, envelope, body", 3),
-            Self::Message => ("log", "mid", "mid, envelope, body", 3),
+            Self::Message => ("log", "mid", "mid, strip, body", 3),
         }
     }
 
@@ -143,11 +153,19 @@ impl Kind {
             Self::Received => Seal::received(key, row.get(1)?).open(blob(row, 2)?).is_some(),
             Self::Sent => Seal::sent(key, number(row, 1)?).open(blob(row, 2)?).is_some(),
             Self::Gone => open_tomb(key, blob(row, 1)?).is_some(),
-            Self::Retained | Self::Message => {
+            Self::Retained => {
                 let envelope = blob(row, 1)?;
-                let bare = self == Self::Retained && envelope.is_empty();
-                (bare || Seal::envelope(key).open(envelope).is_some())
+                (envelope.is_empty() || Seal::envelope(key).open(envelope).is_some())
                     && Seal::body(key).open(blob(row, 2)?).is_some()
+            }
+            Self::Message => {
+                let (strip, apart) = (blob(row, 1)?, blob(row, 2)?);
+                let mut messages = Messages::of(strip, !apart.is_empty()).peekable();
+                let begins = matches!(messages.peek(), Some(Ok(first)) if first.mid == key);
+                let is_sound = |found: Result<Packed<'_>, Torn>| {
+                    found.is_ok_and(|message| message.body(apart).is_some())
+                };
+                begins && messages.all(is_sound)
             }
         })
     }
@@ -173,11 +191,17 @@ impl Kind {
                 let topic = unsealed(1).get(8..).unwrap_or_default();
                 String::from_utf8_lossy(topic).into_owned()
             }
-            Self::Retained | Self::Message => match StoredMessage::topic(unsealed(2)) {
-                Some(topic) => format!("{key} on {topic}"),
-                None => key.to_string(),
-            },
+            Self::Retained => named(key, unsealed(2)),
+            Self::Message => key.to_string(),
         }
+    }
+}
+
+/// What a damaged message was.
+fn named(mid: u64, body: &[u8]) -> String {
+    match StoredMessage::topic(body) {
+        Some(topic) => format!("{mid} on {topic}"),
+        None => mid.to_string(),
     }
 }
 
@@ -250,15 +274,48 @@ impl Salvage<'_> {
                 let values: Vec<_> = values.collect::<Result<_, _>>()?;
                 insert.execute(params_from_iter(values.into_iter().map(ToSqlOutput::Borrowed)))?;
                 self.note(kind, row);
+            } else if kind == Kind::Message {
+                self.strip(row, lost)?;
             } else {
-                lost.rows += 1;
-                if lost.names.len() < NAMES_MAX {
-                    lost.names.push(kind.name(row));
-                }
+                lost.add(|| kind.name(row));
                 self.bury(kind, row)?;
             }
             self.step()?;
         }
+    }
+
+    /// Copies the messages of a damaged row that are sound.
+    fn strip(&mut self, row: &Row<'_>, lost: &mut Lost) -> rusqlite::Result<()> {
+        let (strip, apart) = (blob(row, 1).unwrap_or_default(), blob(row, 2).unwrap_or_default());
+        let mut messages = Messages::of(strip, !apart.is_empty());
+        let (mut first, mut kept) = (None, Vec::new());
+        loop {
+            let name = messages.next_name();
+            match messages.next() {
+                None => break,
+                Some(Ok(message)) => match message.body(apart) {
+                    Some(_) => {
+                        first = first.or(Some(message.mid));
+                        kept.extend_from_slice(message.whole);
+                        self.highest[0] = self.highest[0].max(message.mid);
+                    }
+                    None => lost.add(|| named(message.mid, message.damaged_body())),
+                },
+                Some(Err(Torn)) => {
+                    messages.resume();
+                    lost.add(|| {
+                        name.map_or_else(|| "of unknown name".to_owned(), |it| it.to_string())
+                    });
+                }
+            }
+        }
+        if let Some(first) = first {
+            let put = "REPLACE INTO log VALUES (?1, ?2, ?3)";
+            self.new.execute(put, (first.cast_signed(), &kept, apart))?;
+        } else if strip.is_empty() {
+            lost.add(|| number(row, 0).unwrap_or(0).to_string());
+        }
+        Ok(())
     }
 
     fn step(&mut self) -> rusqlite::Result<()> {
@@ -277,8 +334,14 @@ impl Salvage<'_> {
             let state = Seal::position(key).open(blob(row, 1).ok()?)?;
             state.first_chunk().map(|cursor| u64::from_le_bytes(*cursor))
         };
+        let last = || {
+            let strip = blob(row, 1).unwrap_or_default();
+            let apart = blob(row, 2).is_ok_and(|apart| !apart.is_empty());
+            Messages::of(strip, apart).map_while(Result::ok).last().map_or(key, |last| last.mid)
+        };
         let (mid, sid) = match kind {
-            Kind::Retained | Kind::Message => (key, 0),
+            Kind::Retained => (key, 0),
+            Kind::Message => (last(), 0),
             Kind::Session => (0, key),
             Kind::Position => (cursor().unwrap_or(0), 0),
             Kind::Sent => (number(row, 1).unwrap_or(0), 0),

@@ -31,7 +31,7 @@ pub(super) const SOFT_PAGE: u32 = 3;
 /// page tells the two apart in the file beside the database.
 const TABLES: &str = "
     CREATE TABLE soft (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
-    CREATE TABLE log (mid INTEGER PRIMARY KEY, envelope BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE log (mid INTEGER PRIMARY KEY, strip BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE retained (mid INTEGER PRIMARY KEY, envelope BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE gone (seq INTEGER PRIMARY KEY, topic BLOB NOT NULL);
     CREATE TABLE session (sid INTEGER PRIMARY KEY, state BLOB NOT NULL);

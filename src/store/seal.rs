@@ -16,6 +16,11 @@ impl Seal {
         Self::of(b'e', mid)
     }
 
+    /// A message's envelope in a strip, and the lengths before it.
+    pub(super) fn packed(mid: u64, lengths: &[u8; 8]) -> Self {
+        Self::envelope(mid).and(lengths)
+    }
+
     /// A message's body.
     pub(super) fn body(mid: u64) -> Self {
         Self::of(b'b', mid)
@@ -68,8 +73,13 @@ impl Seal {
 
     /// Puts the checksum and the value, given in parts, in the place of what `out` held.
     pub(super) fn put(self, parts: &[&[u8]], out: &mut Vec<u8>) {
-        let sum = parts.iter().fold(self, |seal, part| seal.and(part));
         out.clear();
+        self.add(parts, out);
+    }
+
+    /// Puts them behind what `out` holds.
+    pub(super) fn add(self, parts: &[&[u8]], out: &mut Vec<u8>) {
+        let sum = parts.iter().fold(self, |seal, part| seal.and(part));
         out.extend_from_slice(&sum.0.to_le_bytes());
         parts.iter().for_each(|part| out.extend_from_slice(part));
     }

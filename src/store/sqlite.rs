@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::backup::Backup;
 use super::books::{Books, Shelf};
+use super::pack::Open;
+use super::recover::blob;
 use super::reopen::Boot;
 use super::schema::{self, Options};
 use super::seal::Seal;
+use super::strip::{Messages, Torn};
 use super::wal::{self, Meter};
 use super::{Recovered, Store, StoreError, Usage, reopen};
 use crate::broker::{Class, Mid, Records, Restore};
@@ -38,10 +41,20 @@ pub struct SqliteStore {
     /// What went wrong behind a commit that succeeded; the next call says it.
     pub(super) ailing: Option<StoreError>,
     pub(super) sweep: super::sweep::Sweep,
+    /// The last row of the log, when it may take more.
+    pub(super) open: Option<Open>,
+    pub(super) strip_read: StripRead,
     /// Tells a copy that is under way that it is spoilt.
     pub(super) spoilt: Arc<AtomicBool>,
     /// Keeps others out; the last to go. A copy that is under way has it too.
     pub(super) lock: Arc<File>,
+}
+
+/// The row of the log that was read last, until something is written.
+#[derive(Debug, Default)]
+pub(super) struct StripRead {
+    pub(super) key: Option<u64>,
+    strip: Vec<u8>,
 }
 
 /// What happened since the start.
@@ -87,6 +100,8 @@ impl SqliteStore {
             torn_bytes: inspected.torn_bytes,
             ailing: None,
             sweep: super::sweep::Sweep::default(),
+            open: None,
+            strip_read: StripRead::default(),
             spoilt: Arc::default(),
             lock: Arc::new(lock),
         };
@@ -111,24 +126,61 @@ impl SqliteStore {
         StoreError::Damaged { path: self.path.clone(), what }
     }
 
-    /// The shelf that holds a message.
-    fn shelf_of(&self, mid: u64) -> [Shelf; 2] {
-        if self.books.census(Shelf::Retained).holds(mid) {
-            [Shelf::Retained, Shelf::Log]
-        } else {
-            [Shelf::Log, Shelf::Retained]
+    /// Reads a message of the log; `None` when it is not there.
+    fn load_queued(
+        &mut self,
+        mid: u64,
+        read: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> rusqlite::Result<Option<Result<(), Torn>>> {
+        let census = self.books.census(Shelf::Log);
+        let (sql, key) = match census.row_of(mid) {
+            Some(row) if census.is_live(mid) => (LOG, row),
+            None if !self.knows_all => (LOG_BEFORE, mid),
+            _ => return Ok(None),
+        };
+        let mut hand = |strip: &[u8], apart: &[u8]| {
+            let found = Messages::of(strip, !apart.is_empty()).named(mid).transpose()?;
+            let body = found.and_then(|found| Ok((found, found.body(apart).ok_or(Torn)?)));
+            Some(body.map(|(found, body)| read(found.envelope, body)))
+        };
+        if self.strip_read.key == Some(key) {
+            return Ok(hand(&self.strip_read.strip, &[]));
         }
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([key.cast_signed()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (strip, apart) = (blob(row, 0)?, blob(row, 1)?);
+        if apart.is_empty() {
+            // A session takes what waits for it in order, mostly.
+            self.strip_read.key = Some(key);
+            self.strip_read.strip.clear();
+            self.strip_read.strip.extend_from_slice(strip);
+        }
+        Ok(hand(strip, apart))
+    }
+
+    /// Reads a message that was retained when it came.
+    fn load_retained(
+        &self,
+        mid: u64,
+        read: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> rusqlite::Result<Option<Result<(), Torn>>> {
+        let mut statement = self.connection.prepare_cached(RETAINED)?;
+        let mut rows = statement.query([mid.cast_signed()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let envelope = match blob(row, 0)? {
+            [] => Some(&[][..]),
+            sealed => Seal::envelope(mid).open(sealed),
+        };
+        let sound = envelope.zip(Seal::body(mid).open(blob(row, 1)?));
+        Ok(Some(sound.map(|(envelope, body)| read(envelope, body)).ok_or(Torn)))
     }
 }
 
-impl Shelf {
-    pub(super) const fn select(self) -> &'static str {
-        match self {
-            Self::Log => "SELECT envelope, body FROM log WHERE mid = ?",
-            Self::Retained => "SELECT envelope, body FROM retained WHERE mid = ?",
-        }
-    }
-}
+/// Reads a row.
+pub(super) const LOG: &str = "SELECT strip, body FROM log WHERE mid = ?";
+const LOG_BEFORE: &str = "SELECT strip, body FROM log WHERE mid <= ? ORDER BY mid DESC LIMIT 1";
+pub(super) const RETAINED: &str = "SELECT envelope, body FROM retained WHERE mid = ?";
 
 impl Store for SqliteStore {
     fn recover(
@@ -145,32 +197,15 @@ impl Store for SqliteStore {
 
     fn load(&mut self, mid: Mid, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<bool, StoreError> {
         let mid = mid.get();
-        for shelf in self.shelf_of(mid) {
-            let mut statement = self
-                .connection
-                .prepare_cached(shelf.select())
-                .map_err(|error| self.failed(&error))?;
-            let found = statement.query_row([mid.cast_signed()], |row| {
-                let (envelope, body) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
-                let envelope = match envelope {
-                    [] => Some(&[][..]),
-                    sealed => Seal::envelope(mid).open(sealed),
-                };
-                Ok(match (envelope, Seal::body(mid).open(body)) {
-                    (Some(envelope), Some(body)) => {
-                        read(envelope, body);
-                        true
-                    }
-                    _ => false,
-                })
-            });
-            match found.optional().map_err(|error| self.failed(&error))? {
-                Some(true) => return Ok(true),
-                Some(false) => return Err(self.damaged(format_args!("message {mid}"))),
-                None => {}
-            }
+        let found = match self.load_queued(mid, read) {
+            Ok(None) => self.load_retained(mid, read),
+            found => found,
+        };
+        match found.map_err(|error| self.failed(&error))? {
+            Some(Ok(())) => Ok(true),
+            Some(Err(Torn)) => Err(self.damaged(format_args!("message {mid}"))),
+            None => Ok(false),
         }
-        Ok(false)
     }
 
     fn maintain(&mut self) -> Result<bool, StoreError> {

@@ -1,18 +1,20 @@
 //! What can wait: dead messages are removed in order, when it is worth it, and free pages are given
 //! back to the system.
 //!
-//! Dead messages are harmless, since a session knows what it is done with; they only take space. One
-//! that is removed by itself costs a page or two, a stretch of them no more: the next messages are
-//! written where they stood, in the same commit. So stretches go at once, and what is scattered
-//! stays until there is more of it than of living messages, and goes then from the lowest name up, a
-//! slice with each commit.
+//! Dead messages are harmless, since a session knows what it is done with; they only take space. A
+//! row that has only such costs some pages when it is removed by itself, a stretch of them no more: the
+//! next messages are written where they stood, in the same commit. So stretches go at once. What is scattered over rows with living messages stays until there is
+//! more of it than of those, and goes then from the lowest name up, a slice with each commit: rows of
+//! which half or more is dead are written anew without it.
 
 use rusqlite::Connection;
 
 use super::StoreError;
-use super::books::{Books, Shelf};
+use super::books::Shelf;
 use super::census::{Found, Run};
 use super::commit::{begin, commit, run};
+use super::pack::{Moved, Packer, Placed, thin_out};
+use super::placement::Sparse;
 use super::recover::number;
 use super::sqlite::SqliteStore;
 use crate::broker::Class;
@@ -50,6 +52,8 @@ pub(super) struct Sweep {
     pub(super) slack: Slack,
     log: Option<Pass>,
     retained: Option<Pass>,
+    /// Dead bytes of the log that the last pass had to leave.
+    left_bytes: u64,
     /// Commits at the last visit of `tidy`.
     commits: u64,
     /// Whether pages were given back since the files were last cut.
@@ -70,51 +74,54 @@ struct Pass {
 #[derive(Debug, Default)]
 pub(super) struct Slice {
     /// Of a pass.
-    log: Option<Found>,
+    log: Option<Sparse>,
     /// Outside of a pass.
-    ripe: Option<Found>,
+    ripe: Option<Sparse>,
     retained: Option<Found>,
     /// Notes up to this one.
     tombs: Option<u64>,
 }
 
 impl Slice {
-    /// Removes it from the tables.
-    pub(super) fn remove(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let (log, retained) = (self.log.as_ref().or(self.ripe.as_ref()), self.retained.as_ref());
-        for (shelf, found) in [(Shelf::Log, log), (Shelf::Retained, retained)] {
-            let Some(found) = found else { continue };
-            let sql = match shelf {
-                Shelf::Log => "DELETE FROM log WHERE mid BETWEEN ?1 AND ?2",
-                Shelf::Retained => "DELETE FROM retained WHERE mid BETWEEN ?1 AND ?2",
-            };
+    /// Removes it from the tables. What is retained no more, and somebody waits for, is to be written
+    /// to the log.
+    pub(super) fn remove(&self, connection: &Connection) -> rusqlite::Result<Vec<Moved>> {
+        for sparse in self.of_log() {
+            for stretch in &sparse.dead {
+                let bounds = (stretch.first.cast_signed(), stretch.last.cast_signed());
+                run(connection, "DELETE FROM log WHERE mid BETWEEN ?1 AND ?2", bounds)?;
+            }
+            sparse.thin.iter().try_for_each(|thin| thin_out(connection, thin))?;
+        }
+        let mut moved = Vec::new();
+        if let Some(found) = &self.retained {
             for stretch in &found.dead {
                 let bounds = (stretch.first.cast_signed(), stretch.last.cast_signed());
-                run(connection, sql, bounds)?;
+                run(connection, "DELETE FROM retained WHERE mid BETWEEN ?1 AND ?2", bounds)?;
             }
-            // Somebody waits for these, but they are retained no more.
             for mid in &found.waiting {
-                let mid = [mid.cast_signed()];
-                run(connection, "REPLACE INTO log SELECT * FROM retained WHERE mid = ?1", mid)?;
-                run(connection, "DELETE FROM retained WHERE mid = ?1", mid)?;
+                moved.extend(Moved::take(connection, *mid)?);
             }
         }
         if let Some(seq) = self.tombs {
             run(connection, "DELETE FROM gone WHERE seq <= ?1", [seq.cast_signed()])?;
         }
-        Ok(())
+        Ok(moved)
     }
 
     /// Whether it takes a message from a shelf.
     pub(super) fn takes(&self, shelf: Shelf, mid: u64) -> bool {
-        let found = match shelf {
-            Shelf::Log => self.log.as_ref().or(self.ripe.as_ref()),
-            Shelf::Retained => self.retained.as_ref(),
-        };
-        found.is_some_and(|found| {
-            let within = |run: &Run| (run.first..=run.last).contains(&mid);
-            found.waiting.contains(&mid) || found.dead.iter().any(within)
-        })
+        match shelf {
+            Shelf::Log => self.of_log().any(|sparse| sparse.takes(mid)),
+            Shelf::Retained => self.retained.as_ref().is_some_and(|found| {
+                let within = |run: &Run| (run.first..=run.last).contains(&mid);
+                found.waiting.contains(&mid) || found.dead.iter().any(within)
+            }),
+        }
+    }
+
+    fn of_log(&self) -> impl Iterator<Item = &Sparse> {
+        self.log.iter().chain(&self.ripe)
     }
 
     fn is_empty(&self) -> bool {
@@ -156,37 +163,53 @@ impl SqliteStore {
     }
 
     fn slice_of_log(&mut self, mut slice: Slice, slack: u64) -> Slice {
-        if !self.knows_all {
+        // What is moved to the log is not to meet rows that are removed.
+        let moves = slice.retained.as_ref().is_some_and(|found| !found.waiting.is_empty());
+        if !self.knows_all || moves {
             return slice;
         }
         let totals = self.books.log();
-        if self.sweep.log.is_none() && totals.dead_bytes > totals.live_bytes.max(slack) {
+        let left_bytes = self.sweep.left_bytes;
+        let tolerable = totals.live_bytes.max(slack).max(left_bytes + left_bytes / 4);
+        if self.sweep.log.is_none() && totals.dead_bytes > tolerable {
             self.sweep.log = Some(Pass { next: 0, tombs: None });
         }
         let census = self.books.census_mut(Shelf::Log);
         if let Some(pass) = &self.sweep.log {
-            slice.log = Some(census.runs(pass.next, SLICE_ROWS, false));
+            slice.log = Some(census.sparse(pass.next, SLICE_ROWS));
         } else {
-            slice.ripe = Some(census.ripe(SLICE_ROWS));
+            slice.ripe = Some(census.dead_strips(SLICE_ROWS));
         }
         slice
     }
 
+    /// Messages found their places in the log; some came from the other shelf.
+    pub(super) fn moved(&mut self, moved: &[Moved], placed: Placed) {
+        moved.iter().for_each(|moved| self.books.move_to_log(moved.mid));
+        let census = self.books.census_mut(Shelf::Log);
+        for (mid, is_head) in placed.places {
+            census.place(mid, is_head);
+        }
+        self.open = placed.open;
+    }
+
     /// A slice is removed.
     pub(super) fn swept(&mut self, slice: Slice) {
-        if let Some(found) = slice.log {
-            self.sweep.log = Pass::behind(self.sweep.log, &found);
-            found.forget(&mut self.books, Shelf::Log);
+        if let Some(sparse) = &slice.log {
+            self.sweep.log = Pass::behind(self.sweep.log, sparse.next);
         }
-        if let Some(found) = slice.ripe {
-            found.forget(&mut self.books, Shelf::Log);
+        let census = self.books.census_mut(Shelf::Log);
+        slice.of_log().for_each(|sparse| sparse.forget(census));
+        // What the last row holds is known no more.
+        let open = self.open.take_if(|open| slice.of_log().any(|it| it.is_about(open.key())));
+        drop(open);
+        if slice.log.is_some() && self.sweep.log.is_none() {
+            self.sweep.left_bytes = self.books.log().dead_bytes;
         }
         if let Some(found) = slice.retained {
-            self.sweep.retained = Pass::behind(self.sweep.retained, &found);
-            for mid in &found.waiting {
-                self.books.move_to_log(*mid);
-            }
-            found.forget(&mut self.books, Shelf::Retained);
+            self.sweep.retained = Pass::behind(self.sweep.retained, found.next);
+            let census = self.books.census_mut(Shelf::Retained);
+            found.dead.iter().for_each(|stretch| census.forget(*stretch));
         }
         if let Some(seq) = slice.tombs {
             self.books.forget_tombs(seq);
@@ -198,6 +221,7 @@ impl SqliteStore {
         if let Some(error) = self.ailing.take() {
             return Err(error);
         }
+        self.strip_read.key = None;
         let is_idle = self.sweep.commits == self.counts.commits;
         let Slack { log, retained, idle } = self.sweep.slack;
         let most = |busy| if is_idle { idle.min(busy) } else { busy };
@@ -215,8 +239,18 @@ impl SqliteStore {
     }
 
     fn remove(&mut self, slice: Slice) -> Result<(), StoreError> {
-        match self.maintaining(|connection| slice.remove(connection)) {
+        let (mut moved, mut placed) = (Vec::new(), Placed::default());
+        let (books, open) = (std::mem::take(&mut self.books), self.open.take());
+        let removed = self.maintaining(|connection| {
+            moved = slice.remove(connection)?;
+            let messages: Vec<_> = moved.iter().map(Moved::fresh).collect();
+            placed = Packer::new(connection, books.census(Shelf::Log))?.write(&messages, open)?;
+            Ok(())
+        });
+        self.books = books;
+        match removed {
             Ok(()) => {
+                self.moved(&moved, placed);
                 self.swept(slice);
                 Ok(())
             }
@@ -294,13 +328,7 @@ impl SqliteStore {
 }
 
 impl Pass {
-    fn behind(pass: Option<Self>, found: &Found) -> Option<Self> {
-        pass.zip(found.next).map(|(pass, next)| Self { next, ..pass })
-    }
-}
-
-impl Found {
-    fn forget(&self, books: &mut Books, shelf: Shelf) {
-        self.dead.iter().for_each(|stretch: &Run| books.census_mut(shelf).forget(*stretch));
+    fn behind(pass: Option<Self>, next: Option<u64>) -> Option<Self> {
+        pass.zip(next).map(|(pass, next)| Self { next, ..pass })
     }
 }

@@ -1,6 +1,7 @@
 //! What comes and goes: how much of it is written, and what becomes of the space.
 
-use super::kit::{mid, put_message, put_session};
+use super::kit::{Picture, mid, payload, put_message, put_session};
+use super::model::rows_are_as_known;
 use super::{folder, open};
 use crate::broker::{Class, Records};
 use crate::store::Store;
@@ -39,6 +40,45 @@ fn messages_that_come_and_go_take_the_space_of_those_before_them() {
             let found = store.load(mid(number), &mut |_, _| ()).unwrap();
             assert_eq!(found, waits, "message {number}");
         }
+    }
+}
+
+/// One shard is a commit behind the other, so that half of all messages come late.
+#[test]
+fn messages_that_come_late_are_found_in_the_order_of_their_names() {
+    let (_folder, path) = folder();
+    let mut store = open(&path);
+    let mut records = vec![Records::default()];
+    put_session(&mut records[0], 1, 0);
+    store.commit(&records, Class::Os).unwrap();
+    let (messages, mut bytes) = (4000_u64, 0);
+    for first in (1..=messages).step_by(200) {
+        for late in [0, 1] {
+            records[0].clear();
+            for number in (first + late..first + 200).step_by(2) {
+                // Some are too large to share a row, and some of those are late.
+                let payload = payload(number, number % 97 < 2);
+                put_message(&mut records[0], number, "a/b", &[1], (false, &payload));
+                bytes += payload.len() as u64;
+            }
+            store.commit(&records, Class::Os).unwrap();
+            rows_are_as_known(&store);
+        }
+    }
+    let rows: i64 =
+        store.connection.query_row("SELECT count(*) FROM log", [], |row| row.get(0)).unwrap();
+    assert!((300..1000).contains(&rows), "{rows} rows for {messages} messages");
+    let written = store.usage().written_bytes;
+    assert!(written < 4 * bytes, "{written} bytes for {bytes}");
+    drop(store);
+    let mut store = open(&path);
+    let mut picture = Picture::default();
+    store.recover(&mut picture, &mut |_| {}).unwrap();
+    assert!(picture.sessions[&1].messages.keys().copied().eq(1..=messages));
+    for number in 1..=messages {
+        let mut found = Vec::new();
+        assert!(store.load(mid(number), &mut |_, body| found = body.to_vec()).unwrap());
+        assert!(found.ends_with(&payload(number, number % 97 < 2)), "message {number}");
     }
 }
 

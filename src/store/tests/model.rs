@@ -3,6 +3,8 @@
 use super::kit::{Chance, Truth};
 use super::{copy_files, folder, open};
 use crate::broker::Class;
+use crate::store::books::Shelf;
+use crate::store::strip::STRIP_BYTES_MAX;
 use crate::store::sweep::Slack;
 use crate::store::{MemoryStore, Store, StoreError};
 
@@ -26,6 +28,7 @@ fn a_restart_finds_what_was_kept() {
                 if chance.one_in(3) {
                     while store.maintain().unwrap() {}
                 }
+                rows_are_as_known(&store);
             }
             if round % 2 == 0 {
                 drop(store);
@@ -41,6 +44,19 @@ fn a_restart_finds_what_was_kept() {
         }
         truth.check(&mut store);
     }
+}
+
+/// Rows of the log follow one another, hold what the books say, and are not larger than they may be.
+pub(super) fn rows_are_as_known(store: &crate::store::SqliteStore) {
+    let found = store.rows_of_log().unwrap();
+    assert!(found.is_sorted_by(|one, other| one.0 < other.0));
+    let census = store.books.census(Shelf::Log);
+    let known: Vec<_> = census.from(0).map(|(mid, entry)| (mid, entry.is_head())).collect();
+    let found: Vec<_> = found.iter().map(|(mid, _, is_head)| (*mid, *is_head)).collect();
+    assert_eq!(found, known);
+    let longest = "SELECT coalesce(max(length(strip)), 0) FROM log";
+    let longest: i64 = store.connection.query_row(longest, [], |row| row.get(0)).unwrap();
+    assert!(usize::try_from(longest).unwrap() <= STRIP_BYTES_MAX, "{longest}");
 }
 
 #[test]

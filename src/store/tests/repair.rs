@@ -63,6 +63,9 @@ fn what_is_sound_is_kept_and_what_is_not_is_named() {
     let payload = super::kit::payload(150, false);
     let retained = find(&path, &payload[..64]);
     overwrite(&path, retained + 40, b"?");
+    // One of some messages that share a row.
+    let queued = find(&path, &super::kit::payload(61, false)[..24]);
+    overwrite(&path, queued + 20, b"?");
     assert!(matches!(
         open(&path).recover(&mut Picture::default(), &mut |_| {}),
         Err(StoreError::Damaged { .. })
@@ -70,13 +73,17 @@ fn what_is_sound_is_kept_and_what_is_not_is_named() {
     let repaired = repair(&path, &mut |_| {}).unwrap();
     assert_eq!(
         repaired.lost,
-        ["1 sessions: cliemt2", "1 retained messages: 150 on topic/1"],
+        [
+            "1 sessions: cliemt2",
+            "1 retained messages: 150 on topic/1",
+            "1 queued messages: 61 on topic/1"
+        ],
         "{repaired:?}"
     );
     assert!(repaired.aside.unwrap().exists());
     let (recovered, picture) = recover(&path);
-    assert_eq!((recovered.sessions, recovered.damaged), (1, 2));
-    assert_eq!(picture.sessions[&1].messages.len(), 199);
+    assert_eq!((recovered.sessions, recovered.damaged), (1, 3));
+    assert_eq!(picture.sessions[&1].messages.len(), 198);
     // The one before is no longer true.
     assert!(picture.retained.is_empty());
     assert!(recovered.last_mid >= 200 && recovered.last_sid >= 2);
