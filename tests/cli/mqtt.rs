@@ -10,12 +10,14 @@ use crate::bench::{Home, Ran, schema};
 
 /// Starts `sub` and returns when the broker has its subscription.
 pub(crate) fn subscribed(home: &Home, words: &str, filter: &str) -> Child {
-    let child = home.piped(words);
-    let is_there = || {
+    let count = || {
         let ran = home.run(&format!("subscriptions list --filter {filter} --json"));
-        ran.object()["result"].as_array().is_some_and(|rows| !rows.is_empty())
+        ran.object()["result"].as_array().map_or(0, Vec::len)
     };
-    while !is_there() {}
+    // Others may have subscribed to it before.
+    let before = count();
+    let child = home.piped(words);
+    while count() <= before {}
     child
 }
 
