@@ -296,8 +296,16 @@ impl<'a> Writer<'a> {
         let mut messages = std::mem::take(&mut self.log);
         messages.extend(moved.iter().map(Moved::fresh));
         if !messages.is_sorted_by_key(|message| message.mid) {
-            messages.sort_unstable_by_key(|message| message.mid);
+            messages.sort_by_key(|message| message.mid);
         }
+        // Of two of a name the later one is meant, as with two rows of a key.
+        messages.dedup_by(|later, earlier| {
+            let is_again = later.mid == earlier.mid;
+            if is_again {
+                *earlier = *later;
+            }
+            is_again
+        });
         let census = self.books.census(Shelf::Log);
         self.written.placed = Packer::new(self.connection, census)?.write(&messages, open)?;
         self.written.moved = moved;

@@ -82,6 +82,29 @@ fn messages_that_come_late_are_found_in_the_order_of_their_names() {
     }
 }
 
+#[test]
+fn of_two_messages_of_a_name_the_later_one_is_kept() {
+    let (_folder, path) = folder();
+    let mut store = open(&path);
+    let mut records = Records::default();
+    put_session(&mut records, 1, 0);
+    for (name, payload) in [(1, b"one"), (2, b"two"), (2, b"new")] {
+        put_message(&mut records, name, "t", &[1], (false, payload));
+    }
+    store.commit(&[records], Class::Os).unwrap();
+    let kept = |store: &mut crate::store::SqliteStore, name| {
+        let mut kept = Vec::new();
+        assert!(store.load(mid(name), &mut |_, body| kept = body.to_vec()).unwrap());
+        kept[kept.len() - 3..].to_vec()
+    };
+    assert_eq!(kept(&mut store, 2), b"new");
+    let mut records = Records::default();
+    put_message(&mut records, 1, "t", &[1], (false, b"1st"));
+    store.commit(&[records], Class::Os).unwrap();
+    rows_are_as_known(&store);
+    assert_eq!((kept(&mut store, 1), kept(&mut store, 2)), (b"1st".to_vec(), b"new".to_vec()));
+}
+
 /// A long queue is taken: the files shrink at once, and what stays is there.
 #[test]
 fn a_drained_queue_gives_its_space_back() {
