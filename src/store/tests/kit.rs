@@ -264,7 +264,10 @@ impl Truth {
         above.sort_unstable();
         let position = Position { cursor, above, next_packet_id: 7 };
         records.position(Sid::new(sid).unwrap(), &position);
-        session.sent.retain(|mid, _| *mid > cursor);
+        let is_above = |mid: &u64| {
+            position.above.iter().any(|run| (run.first.get()..=run.last.get()).contains(mid))
+        };
+        session.sent.retain(|mid, _| *mid > cursor && !is_above(mid));
         session.messages.retain(|_, done| !*done);
         session.position = Some(position);
     }
