@@ -12,9 +12,9 @@
 //! sync, since a power cut that takes it takes what the system remembers too. After one nothing is
 //! written anew: what was acknowledged is not to be touched, as another cut may tear what is just written.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -175,7 +175,9 @@ impl Boot {
         let _ = fs::remove_file(self.path());
         let mut options = File::options();
         options.write(true).create_new(true).mode(schema::MODE);
-        options.open(self.path())?.write_all(boot)
+        let mut file = options.open(self.path())?;
+        file.set_permissions(Permissions::from_mode(schema::MODE))?;
+        file.write_all(boot)
     }
 
     fn path(&self) -> PathBuf {
