@@ -233,6 +233,8 @@ impl Hall {
         for id in self.shard.connections() {
             self.shard.lost(id, Lost::ServerShuttingDown, now);
         }
+        // Nobody is to get again what it acknowledged in the last second.
+        self.shard.tell_positions(now);
     }
 
     pub(super) fn enqueue(&mut self, slot: u32) {

@@ -67,6 +67,20 @@ fn sessions_are_listed_connected_or_away_and_page_by_page() {
 }
 
 #[test]
+fn what_was_acknowledged_just_before_a_stop_does_not_come_again() {
+    let home = with_session("keeper", "k/#");
+    for payload in ["one", "two", "three"] {
+        home.run(&format!("pub -t k/x -q 1 -m {payload}")).ok();
+    }
+    let words = "sub -i keeper -c -x 3600 -q 2 -t k/# -C 3";
+    assert_eq!(home.run(words).ok().out, "one\ntwo\nthree\n");
+    while show(&home, "keeper")["connected"] == true {}
+    home.run("stop").ok();
+    home.start();
+    assert!(rows(&home, "queue keeper").is_empty());
+}
+
+#[test]
 fn what_waits_is_shown_in_order_and_cannot_paint_the_terminal() {
     let home = with_session("attic", "q/#");
     home.run("pub -t q/one -q 1 -m first").ok();
